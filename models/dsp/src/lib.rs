@@ -1,0 +1,1 @@
+//! Streaming analysis: pitch, mel spectrum and loudness.
