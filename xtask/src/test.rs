@@ -1,0 +1,234 @@
+//! `cargo xtask test`: every check, in the order in which a mistake is cheapest to hear of.
+//!
+//! Two profiles are built, no more: `release` for the bundles that users and real hosts get, `dev` (with debug assertions and
+//! the allocation guard) for the tests. Lints, docs and tests share the `dev` profile's build scripts, and every command names
+//! the whole workspace, so that the features of the dependencies are the same in each and nothing is built twice.
+
+use crate::{
+    bundle, bundle::Bundled, command, libtorch, places, places::Places, python, steps::Steps,
+    system,
+};
+use anyhow::{Result, bail};
+use clap::Args;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which checks to make.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only format, lints and the tests inside the crates: no bundles, no hosts, no docs.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The Python host and what it needs, pinned: a new host is a change to be looked at, not a surprise.
+const HOST_PACKAGES: &[&str] = &["numpy==2.4.6", "pedalboard==0.9.26"];
+
+/// Runs the checks; stops at the first that fails.
+pub fn test(places: &Places, options: Options) -> Result<()> {
+    let mut steps = Steps::default();
+    let torch = steps.step("set-up", || {
+        system::ensure(if options.quick {
+            system::Need::Build
+        } else {
+            system::Need::Gui
+        })?;
+        rust_components()?;
+        libtorch::ensure(places)
+    })?;
+    let cargo = |args: &[&str]| {
+        let mut cargo = command::cargo(&places.root);
+        cargo.args(args).env("LIBTORCH", &torch);
+        cargo
+    };
+
+    steps.step("format", || {
+        command::run(&mut cargo(&["fmt", "--all", "--check"]))
+    })?;
+    steps.step("lints", || {
+        command::run(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    if options.quick {
+        steps.step("tests in the crates", || {
+            command::run(for_tests(
+                &mut cargo(&["test", "--workspace", "--exclude", "mien-tests"]),
+                &torch,
+            ))
+        })?;
+        println!("\n{}", steps.table());
+        return Ok(());
+    }
+    steps.step("docs", || {
+        command::run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    let bundled = steps.step("bundles", || bundle::bundle(places))?;
+    steps.step("tests", || {
+        command::run(with_bundles(
+            for_tests(&mut cargo(&["test", "--workspace"]), &torch),
+            &bundled,
+        ))
+    })?;
+    realtime_sanitizer(&mut steps, places, &torch, &bundled, cargo)?;
+    python_host(&mut steps, places, &bundled)?;
+    println!("\n{}", steps.table());
+    Ok(())
+}
+
+/// The tests of the audio thread once more, under RealtimeSanitizer: it stops at an allocation, a lock that waits, a system call.
+fn realtime_sanitizer(
+    steps: &mut Steps,
+    places: &Places,
+    torch: &Path,
+    bundled: &Bundled,
+    cargo: impl Fn(&[&str]) -> Command,
+) -> Result<()> {
+    const NAME: &str = "realtime sanitizer";
+    if !places.root.join("tests/tests/rtsan.rs").exists() {
+        steps.skip(NAME, "there is no tests/tests/rtsan.rs");
+        return Ok(());
+    }
+    let library = sanitizer_library()?;
+    if !library.exists() {
+        steps.skip(NAME, format!("this toolchain has no {}", library.display()));
+        return Ok(());
+    }
+    steps.step(NAME, || {
+        let mut command = cargo(&["test", "--workspace", "--test", "rtsan"]);
+        command
+            .env("RTSAN_ENABLE", "1")
+            .env("RTSAN_LIB_PATH", &library);
+        command::run(with_bundles(for_tests(&mut command, torch), bundled))
+    })
+}
+
+/// Rust's stable toolchain brings the sanitizer's library along on Linux.
+fn sanitizer_library() -> Result<PathBuf> {
+    let libraries = command::output(Command::new("rustc").args(["--print", "target-libdir"]))?;
+    Ok(Path::new(libraries.trim()).join("librustc-stable_rt.rtsan.a"))
+}
+
+/// The VST3 in a host that others wrote.
+fn python_host(steps: &mut Steps, places: &Places, bundled: &Bundled) -> Result<()> {
+    const NAME: &str = "VST3 in pedalboard";
+    let script = places.root.join("tests/python/pedalboard_host.py");
+    if !script.exists() {
+        steps.skip(NAME, "there is no tests/python/pedalboard_host.py");
+        return Ok(());
+    }
+    steps.step(NAME, || {
+        let python = python::install(places, HOST_PACKAGES)?;
+        let mut command = Command::new(python);
+        command
+            .arg(&script)
+            .arg(&bundled.dir)
+            .current_dir(&places.root);
+        command::run(with_bundles(quiet_threads(&mut command), bundled))
+    })
+}
+
+/// rustup's minimal profile comes without the formatter and the linter.
+fn rust_components() -> Result<()> {
+    let missing: Vec<&str> = [("clippy", "cargo-clippy"), ("rustfmt", "cargo-fmt")]
+        .into_iter()
+        .filter(|(_, program)| !command::succeeds(program, &["--version"]))
+        .map(|(component, _)| component)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !command::succeeds("rustup", &["--version"]) {
+        bail!(
+            "{} not found, and no rustup to install it with",
+            missing.join(" and ")
+        );
+    }
+    command::run(
+        Command::new("rustup")
+            .args(["component", "add"])
+            .args(&missing),
+    )
+}
+
+/// Test programs that link libtorch are told where it lies: only the bundles have it beside them.
+fn for_tests<'a>(command: &'a mut Command, torch: &Path) -> &'a mut Command {
+    let (variable, folders) = library_path(&torch.join("lib"));
+    quiet_threads(command).env(variable, folders)
+}
+
+/// Where the tests over public faces find what users get.
+fn with_bundles<'a>(command: &'a mut Command, bundled: &Bundled) -> &'a mut Command {
+    command
+        .env("MIEN_BUNDLED", &bundled.dir)
+        .env(
+            "MIEN_ENGINE",
+            bundled.engine_dir().join(places::engine_file()),
+        )
+        .env("MIEN_PACKS", bundled.engine_dir().join("packs"))
+}
+
+/// OpenMP's waiting threads spin by default: beside parallel tests that makes everything several times slower.
+fn quiet_threads(command: &mut Command) -> &mut Command {
+    command.env("OMP_WAIT_POLICY", "PASSIVE")
+}
+
+/// The loader's search path with this folder in front.
+fn library_path(folder: &Path) -> (&'static str, OsString) {
+    let variable = if cfg!(windows) {
+        "PATH"
+    } else if cfg!(target_os = "macos") {
+        "DYLD_LIBRARY_PATH"
+    } else {
+        "LD_LIBRARY_PATH"
+    };
+    let before = env::var_os(variable).unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned())
+        .chain(env::split_paths(&before).filter(|p| !p.as_os_str().is_empty()));
+    // A folder with the separator in its name cannot be passed on this way; then libtorch's own is what matters.
+    let joined = env::join_paths(folders).unwrap_or_else(|_| folder.into());
+    (variable, joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtorch_comes_first_in_the_search_path() {
+        let (_, folders) = library_path(Path::new("/cache/libtorch/lib"));
+        assert_eq!(
+            env::split_paths(&folders).next().unwrap(),
+            Path::new("/cache/libtorch/lib")
+        );
+    }
+
+    #[test]
+    fn tests_are_pointed_at_the_bundles_and_not_at_an_installed_engine() {
+        let bundled = Bundled {
+            dir: "/t/bundled".into(),
+            torch: "/t/torch".into(),
+        };
+        let mut command = Command::new("true");
+        with_bundles(&mut command, &bundled);
+        let engine = command
+            .get_envs()
+            .find(|(key, _)| *key == "MIEN_ENGINE")
+            .unwrap()
+            .1
+            .unwrap();
+        assert!(Path::new(engine).starts_with("/t/bundled/mien-engine"));
+    }
+
+    #[test]
+    fn host_packages_are_pinned() {
+        assert!(HOST_PACKAGES.iter().all(|package| package.contains("==")));
+    }
+}
