@@ -1,1 +1,14 @@
-//! mien-models
+//! What a voice is: networks, streaming conversion, packs, training and evaluation.
+//!
+//! Built twice: as a Rust library, and as the engine library that the plugin opens through the C
+//! face of `mien-face`. It knows nothing of plugins.
+
+pub mod commands;
+pub mod corpus;
+mod engine;
+pub mod networks;
+pub mod nn;
+pub mod pack;
+mod speaker;
+pub mod streaming;
+pub mod train;

@@ -1,0 +1,283 @@
+//! `mien train`: from speech on disk to a pack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context, Result};
+use tch::Device;
+
+use crate::corpus::{self, emotion_index, held_out_speakers, Recording};
+use crate::train::acoustic::{AcousticNetworks, AcousticRun};
+use crate::train::batches::{Item, Pool};
+use crate::train::config::TrainConfig;
+use crate::train::features::{load_or_make, rated_key, FeatureSet, Teacher};
+use crate::train::vocoder::{VocoderNetworks, VocoderRun};
+
+/// Trains the networks and makes a pack. Every stage goes on from its last checkpoint.
+#[derive(Debug, clap::Parser)]
+pub struct TrainArguments {
+    /// Recipe with every hyperparameter (TOML); see models/recipes.
+    #[arg(long)]
+    config: PathBuf,
+    /// Speech: a manifest.csv, a LibriSpeech/VCTK/ESD/RAVDESS folder, or a folder per speaker.
+    /// May be given several times.
+    #[arg(long, required = true)]
+    corpus: Vec<PathBuf>,
+    /// Folder of the run: checkpoints, logs, curves.
+    #[arg(long)]
+    run: PathBuf,
+    /// Folder of cached features.
+    #[arg(long)]
+    cache: PathBuf,
+    /// Folder of a recogniser's features (models/scripts/teacher.py); without it that loss is off.
+    #[arg(long)]
+    teacher: Option<PathBuf>,
+    /// Which part to train.
+    #[arg(long, value_enum, default_value_t = Stage::All)]
+    stage: Stage,
+    /// Stop after that many minutes, with a checkpoint to go on from.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Threads of each operation; the default is all cores.
+    #[arg(long)]
+    threads: Option<i32>,
+    /// Where to write the packs; the run's folder by default.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Parts of the training, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Stage {
+    /// Only make the cached features.
+    Features,
+    /// Content encoder and generator by reconstruction.
+    Acoustic,
+    /// Generator by conversion with adversaries.
+    Convert,
+    /// Vocoder.
+    Vocoder,
+    /// Emotion adapter and prosody.
+    Emotion,
+    /// Write the packs from the checkpoints.
+    Export,
+    /// All of them.
+    All,
+}
+
+/// Speech, split and featured.
+pub struct Speech {
+    /// Recordings of all corpora.
+    pub recordings: Vec<Recording>,
+    /// Their features.
+    pub features: Arc<FeatureSet>,
+    /// Speakers kept away from training.
+    pub held_out: Vec<String>,
+    /// Training speakers; the index is the row of the speaker table.
+    pub speakers: Vec<String>,
+    /// The recogniser's features.
+    pub teacher: Option<Arc<Teacher>>,
+}
+
+impl TrainArguments {
+    /// Runs the stages.
+    ///
+    /// # Errors
+    /// Bad recipe, unreadable speech, full disk, losses that stay infinite.
+    pub fn run(&self) -> Result<()> {
+        let text = std::fs::read_to_string(&self.config)
+            .with_context(|| format!("cannot read the recipe {:?}", self.config))?;
+        let config: TrainConfig = toml::from_str(&text).with_context(|| format!("{:?}", self.config))?;
+        if let Some(threads) = self.threads {
+            tch::set_num_threads(threads);
+        }
+        tch::manual_seed(config.data.seed as i64);
+        let device = if tch::Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
+        let deadline = self.minutes.map(|m| Instant::now() + Duration::from_secs_f64(m * 60.0));
+        let speech = self.speech(&config)?;
+        if self.stage == Stage::Features {
+            return Ok(());
+        }
+        let wants = |stage| self.stage == stage || self.stage == Stage::All;
+        if wants(Stage::Acoustic) || wants(Stage::Convert) {
+            let networks = speech.acoustic_networks(&config, device);
+            let run = speech.acoustic_run(&config, &self.run, deadline, device)?;
+            if wants(Stage::Acoustic) && !run.reconstruct(&networks)? {
+                return stopped();
+            }
+            if wants(Stage::Convert) && !run.convert(&networks)? {
+                return stopped();
+            }
+        }
+        if wants(Stage::Vocoder) {
+            let networks = VocoderNetworks::new(&config, device);
+            let pool = speech.pool(&config, |item, r| {
+                let share = if item.wide { 3.0 } else { 1.0 };
+                config.data.free_corpora.contains(&r.corpus).then_some(share)
+            });
+            let run = VocoderRun { config: &config, pool: Arc::new(pool), folder: self.run.clone(), deadline, device };
+            if !run.train(&networks)? {
+                return stopped();
+            }
+        }
+        Ok(())
+    }
+
+    fn speech(&self, config: &TrainConfig) -> Result<Speech> {
+        let mut recordings = Vec::new();
+        for path in &self.corpus {
+            recordings.extend(corpus::read(path)?);
+        }
+        let c = &config.data;
+        let used = |r: &Recording| {
+            [&c.free_corpora, &c.emotion_corpora, &c.unlabelled_corpora].iter().any(|list| list.contains(&r.corpus))
+        };
+        recordings.retain(used);
+        if recordings.is_empty() {
+            bail!("none of the corpora named in [data] of {:?} is in the given folders", self.config);
+        }
+        let features = load_or_make(&recordings, &c.rates, &self.cache)?;
+        let held_out = held_out_speakers(&recordings, c.held_out, &c.held_out_speakers);
+        let teacher = self.teacher.as_deref().map(Teacher::read).transpose()?.map(Arc::new);
+        let mut speech = Speech { recordings, features: Arc::new(features), held_out, speakers: Vec::new(), teacher };
+        speech.speakers = speech.training_speakers(config);
+        tracing::info!(
+            "{} recordings, {} speakers to train on, {} kept for validation",
+            speech.recordings.len(),
+            speech.speakers.len(),
+            speech.held_out.len()
+        );
+        Ok(speech)
+    }
+}
+
+fn stopped() -> Result<()> {
+    eprintln!("stopped at the time limit; the same command goes on from the checkpoint");
+    Ok(())
+}
+
+impl Speech {
+    fn training_speakers(&self, config: &TrainConfig) -> Vec<String> {
+        let free = |r: &&Recording| config.data.free_corpora.contains(&r.corpus) && self.trains(r);
+        let mut names: Vec<String> = Vec::new();
+        for &rate in &config.data.rates {
+            names.extend(self.recordings.iter().filter(free).map(|r| rated_key(&r.speaker, rate)));
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn trains(&self, recording: &Recording) -> bool {
+        !recording.speaker.is_empty() && !self.held_out.contains(&recording.speaker)
+    }
+
+    /// Items for which `weight` tells a share, at every rate.
+    pub fn pool(&self, config: &TrainConfig, weight: impl Fn(&Item, &Recording) -> Option<f64>) -> Pool {
+        let mut items = Vec::new();
+        let wide = ["kokoro", "ravdess", "savee", "nemo"];
+        for &rate in &config.data.rates {
+            for r in self.recordings.iter().filter(|r| !self.held_out.contains(&r.speaker)) {
+                let name = rated_key(&r.speaker, rate);
+                let mut item = Item {
+                    key: rated_key(&r.key, rate),
+                    teacher_key: r.key.clone(),
+                    rate,
+                    speaker: self.speakers.binary_search(&name).map_or(-1, |i| i as i64),
+                    emotion: emotion_index(&r.emotion),
+                    wide: wide.contains(&r.corpus.as_str()),
+                    weight: 0.0,
+                };
+                if let Some(share) = weight(&item, r) {
+                    let frames = self.features.get(&item.key).map_or(0, |f| f.mel.len());
+                    item.weight = share * frames as f64;
+                    items.push(item);
+                }
+            }
+        }
+        Pool::new(items, self.features.clone(), self.teacher.clone())
+    }
+
+    /// Networks of the acoustic stages, fresh.
+    pub fn acoustic_networks(&self, config: &TrainConfig, device: Device) -> AcousticNetworks {
+        let teacher = self.teacher.as_ref().map_or(0, |t| t.size);
+        AcousticNetworks::new(config, self.speakers.len(), teacher, device)
+    }
+
+    fn acoustic_run<'a>(
+        &self,
+        config: &'a TrainConfig,
+        folder: &Path,
+        deadline: Option<Instant>,
+        device: Device,
+    ) -> Result<AcousticRun<'a>> {
+        let d = &config.data;
+        let heard = self.pool(config, |_, r| {
+            let free = d.free_corpora.contains(&r.corpus);
+            // Synthetic voices are few and clean; they are drawn more, because they are shipped.
+            let share = if r.corpus == "kokoro" { 2.0 } else { 1.0 };
+            (free || d.unlabelled_corpora.contains(&r.corpus)).then_some(share)
+        });
+        let shipped: Vec<&str> = config.pack.voices.iter().map(|v| v.speaker.as_str()).collect();
+        let voices = self.pool(config, |item, r| {
+            (item.rate == 1.0 && shipped.contains(&r.speaker.as_str())).then_some(1.0)
+        });
+        if voices.items.is_empty() {
+            bail!("none of the speakers named in [[pack.voices]] is in the given speech");
+        }
+        let mut held_out = Vec::new();
+        for r in self.recordings.iter().filter(|r| self.held_out.contains(&r.speaker)) {
+            if d.free_corpora.contains(&r.corpus) {
+                let weight = self.features.get(&r.key).map_or(0, |f| f.mel.len()) as f64;
+                held_out.push(Item {
+                    key: r.key.clone(),
+                    teacher_key: r.key.clone(),
+                    rate: 1.0,
+                    speaker: -1,
+                    emotion: 0,
+                    wide: false,
+                    weight,
+                });
+            }
+        }
+        let held_out = Pool::new(held_out, self.features.clone(), self.teacher.clone());
+        if held_out.items.is_empty() {
+            bail!("no speaker is kept for validation: name some in held_out_speakers of [data]");
+        }
+        Ok(AcousticRun {
+            config,
+            pool: Arc::new(heard),
+            voices: Arc::new(voices),
+            held_out: Arc::new(held_out),
+            mean_pitch: self.mean_pitch(config),
+            folder: folder.to_owned(),
+            deadline,
+            device,
+        })
+    }
+
+    /// Mean pitch of each speaker as the networks read it (log₂ of Hz over 180).
+    pub fn mean_pitch(&self, config: &TrainConfig) -> Vec<f32> {
+        self.pitch_values(config).iter().map(|v| mean(v)).collect()
+    }
+
+    /// All voiced pitches (log₂ of Hz over 180) of each training speaker.
+    pub fn pitch_values(&self, config: &TrainConfig) -> Vec<Vec<f32>> {
+        let mut values: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        for &rate in &config.data.rates {
+            for r in &self.recordings {
+                let Ok(row) = self.speakers.binary_search(&rated_key(&r.speaker, rate)) else { continue };
+                let Some(features) = self.features.get(&rated_key(&r.key, rate)) else { continue };
+                let voiced = features.pitch.iter().filter(|p| p[0] > 0.0).map(|p| (p[0] / 180.0).log2());
+                values.entry(row).or_default().extend(voiced);
+            }
+        }
+        (0..self.speakers.len()).map(|row| values.remove(&row).unwrap_or_default()).collect()
+    }
+}
+
+fn mean(values: &[f32]) -> f32 {
+    if values.is_empty() { 0.0 } else { values.iter().sum::<f32>() / values.len() as f32 }
+}

@@ -1,0 +1,98 @@
+//! The networks. Training and live conversion share these definitions: there is one generator.
+
+mod content;
+mod discriminators;
+mod emotion;
+mod generator;
+mod vocoder;
+
+pub use content::{ContentEncoder, ContentState};
+pub(crate) use discriminators::log_magnitude;
+pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
+pub use emotion::{EmotionAdapter, EmotionState};
+pub use generator::{Generator, GeneratorState};
+pub use vocoder::{SourceSpectra, Vocoder, VocoderState, FFT, SPECTRUM};
+
+use crate::nn::ConvNeXtConfig;
+
+/// Mel bands of a frame, 0 to 12 kHz.
+pub const MEL: i64 = 100;
+/// Bands that the content encoder reads: 0 to 6.5 kHz, which every corpus has.
+pub const CONTENT_MEL: i64 = 80;
+/// Values of one frame of content.
+pub const CONTENT: i64 = 64;
+/// Prosody values of a frame: voiced, pitch, confidence, loudness.
+pub const PROSODY: i64 = 4;
+/// Frames of look-ahead of the content encoder, 10 ms each.
+pub const LOOK_AHEAD: i64 = 1;
+
+/// Log mel values are shifted and scaled to about unit size before a network sees them.
+pub const MEL_SHIFT: f64 = 8.0;
+/// See [`MEL_SHIFT`].
+pub const MEL_SCALE: f64 = 0.25;
+
+/// Sizes of all networks of one pack; stored in the pack, so that packs of any size load.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct NetworkConfig {
+    /// Content encoder.
+    pub content: ConvNeXtConfig,
+    /// Generator.
+    pub generator: ConvNeXtConfig,
+    /// Vocoder.
+    pub vocoder: ConvNeXtConfig,
+    /// Emotion adapter.
+    pub emotion: ConvNeXtConfig,
+    /// Values of a voice's embedding.
+    pub voice: i64,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            content: ConvNeXtConfig {
+                width: 192,
+                expansion: 3,
+                kernel: 7,
+                dilations: vec![1, 2, 1, 4, 1, 2],
+            },
+            generator: ConvNeXtConfig {
+                width: 192,
+                expansion: 3,
+                kernel: 5,
+                dilations: vec![1, 1, 2, 1, 2, 1],
+            },
+            vocoder: ConvNeXtConfig {
+                width: 144,
+                expansion: 3,
+                kernel: 5,
+                dilations: vec![1, 1, 1, 1],
+            },
+            emotion: ConvNeXtConfig {
+                width: 96,
+                expansion: 2,
+                kernel: 5,
+                dilations: vec![1, 2],
+            },
+            voice: 96,
+        }
+    }
+}
+
+/// Scales a log mel to what networks read and write.
+pub fn normalise_mel(mel: &tch::Tensor) -> tch::Tensor {
+    (mel + MEL_SHIFT) * MEL_SCALE
+}
+
+/// The inverse of [`normalise_mel`].
+pub fn denormalise_mel(mel: &tch::Tensor) -> tch::Tensor {
+    mel / MEL_SCALE - MEL_SHIFT
+}
+
+/// Prosody values of one frame as the networks read them.
+///
+/// `f0_hz` 0 counts as unvoiced; `loudness` is a natural log of power, as in a log mel.
+pub fn prosody_features(f0_hz: f32, voicing: f32, loudness: f32) -> [f32; PROSODY as usize] {
+    let voiced = if f0_hz > 0.0 { 1.0 } else { 0.0 };
+    let pitch = if f0_hz > 0.0 { (f0_hz / 180.0).log2() } else { 0.0 };
+    [voiced, pitch, voicing, (loudness + MEL_SHIFT as f32) * MEL_SCALE as f32]
+}

@@ -1,0 +1,166 @@
+//! The trunk of every frame-rate network: causal ConvNeXt blocks (Liu et al. 2022, as Vocos
+//! (Siuzdak 2023) uses them for sound), each with an optional condition by feature-wise
+//! modulation (FiLM, Perez et al. 2018).
+
+use tch::nn::{Init, Path};
+use tch::Tensor;
+
+use super::Linear;
+
+/// Shape of one trunk.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ConvNeXtConfig {
+    /// Channels of the trunk.
+    pub width: i64,
+    /// Channels inside a block, as a multiple of `width`.
+    pub expansion: i64,
+    /// Taps of each depthwise convolution.
+    pub kernel: i64,
+    /// Dilation of each block's convolution; its length is the number of blocks.
+    pub dilations: Vec<i64>,
+}
+
+/// One block: causal depthwise convolution, layer norm, two linear layers, residual.
+#[derive(Debug)]
+pub struct ConvNeXt {
+    kernel: Tensor,
+    kernel_bias: Tensor,
+    dilation: i64,
+    norm_scale: Tensor,
+    norm_shift: Tensor,
+    film: Option<Linear>,
+    expand: Linear,
+    project: Linear,
+    layer_scale: Tensor,
+}
+
+/// Past inputs of one block's convolution, `[batch, (kernel − 1) · dilation, width]`.
+type BlockState = Tensor;
+
+/// Past of a whole trunk, and its condition's modulation, which changes seldom.
+#[derive(Debug, Default)]
+pub struct TrunkState {
+    blocks: Vec<BlockState>,
+}
+
+impl ConvNeXt {
+    fn new(path: &Path, config: &ConvNeXtConfig, dilation: i64, condition: Option<i64>) -> Self {
+        let width = config.width;
+        let inner = width * config.expansion;
+        let tap = 1.0 / (config.kernel as f64).sqrt();
+        Self {
+            kernel: path.var(
+                "kernel",
+                &[config.kernel, width],
+                Init::Randn { mean: 0.0, stdev: tap },
+            ),
+            kernel_bias: path.zeros("kernel_bias", &[width]),
+            dilation,
+            norm_scale: path.ones("norm_scale", &[width]),
+            norm_shift: path.zeros("norm_shift", &[width]),
+            // Starts as no modulation, so that a condition can only help.
+            film: condition.map(|size| Linear::new(&(path / "film"), size, 2 * width, 0.0)),
+            expand: Linear::new(&(path / "expand"), width, inner, std::f64::consts::SQRT_2),
+            project: Linear::new(&(path / "project"), inner, width, 1.0),
+            // Small residual branches keep a deep stack near the identity at the start.
+            layer_scale: path.var("layer_scale", &[width], Init::Const(0.3)),
+        }
+    }
+
+    fn context(&self) -> i64 {
+        (self.kernel.size()[0] - 1) * self.dilation
+    }
+
+    /// `[batch, 1, width]` each: scale and shift after the layer norm.
+    fn modulation(&self, condition: Option<&Tensor>) -> (Tensor, Tensor) {
+        match (&self.film, condition) {
+            (Some(film), Some(condition)) => {
+                let both = film.forward(condition).unsqueeze(1).chunk(2, -1);
+                let scale = (&both[0] + 1.0) * &self.norm_scale;
+                let shift = &both[1] + &self.norm_shift;
+                (scale, shift)
+            }
+            _ => (self.norm_scale.shallow_clone(), self.norm_shift.shallow_clone()),
+        }
+    }
+
+    /// The depthwise convolution over `[batch, context + frames, width]`.
+    fn convolve(&self, padded: &Tensor, frames: i64) -> Tensor {
+        let taps = self.kernel.size()[0];
+        if frames == 1 {
+            // A product and a sum: conv1d takes ten times as long for one frame.
+            let picked = if self.dilation == 1 {
+                padded.shallow_clone()
+            } else {
+                padded.slice(1, None, None, self.dilation)
+            };
+            return (picked * &self.kernel).sum_dim_intlist(1, true, None) + &self.kernel_bias;
+        }
+        let mut sum = padded.narrow(1, 0, frames) * self.kernel.get(0) + &self.kernel_bias;
+        for tap in 1..taps {
+            let shifted = padded.narrow(1, tap * self.dilation, frames);
+            sum = sum.addcmul(&shifted, &self.kernel.get(tap));
+        }
+        sum
+    }
+
+    fn forward(&self, x: &Tensor, condition: &(Tensor, Tensor), state: &mut BlockState) -> Tensor {
+        let frames = x.size()[1];
+        let padded = Tensor::cat(&[&*state, x], 1);
+        *state = padded.narrow(1, frames, self.context());
+        let h = self.convolve(&padded, frames);
+        let width = h.size()[2];
+        let h = h.layer_norm(&[width], None::<&Tensor>, None::<&Tensor>, 1e-5, true);
+        let h = condition.1.addcmul(&h, &condition.0);
+        let h = self.project.forward(&self.expand.forward(&h).silu());
+        x.addcmul(&h, &self.layer_scale)
+    }
+}
+
+/// A stack of blocks.
+#[derive(Debug)]
+pub struct Trunk {
+    blocks: Vec<ConvNeXt>,
+    width: i64,
+}
+
+/// A condition, turned into each block's scale and shift.
+#[derive(Debug)]
+pub struct Modulation(Vec<(Tensor, Tensor)>);
+
+impl Trunk {
+    /// A trunk whose blocks take a condition of `condition` values each, where given.
+    pub fn new(path: &Path, config: &ConvNeXtConfig, condition: Option<i64>) -> Self {
+        let block = |(i, &dilation): (usize, &i64)| {
+            ConvNeXt::new(&(path / format!("block{i}")), config, dilation, condition)
+        };
+        Self {
+            blocks: config.dilations.iter().enumerate().map(block).collect(),
+            width: config.width,
+        }
+    }
+
+    /// Turns a condition `[batch, condition]` into modulations. Live, once per change.
+    pub fn modulate(&self, condition: Option<&Tensor>) -> Modulation {
+        Modulation(self.blocks.iter().map(|b| b.modulation(condition)).collect())
+    }
+
+    /// An empty past for `batch` streams: silence before the first frame.
+    pub fn state(&self, batch: i64, like: &Tensor) -> TrunkState {
+        let empty = |block: &ConvNeXt| {
+            Tensor::zeros([batch, block.context(), self.width], (like.kind(), like.device()))
+        };
+        TrunkState { blocks: self.blocks.iter().map(empty).collect() }
+    }
+
+    /// `x`: `[batch, frames, width]`, any number of frames ≥ 1, going on from `state`.
+    pub fn forward(&self, x: &Tensor, modulation: &Modulation, state: &mut TrunkState) -> Tensor {
+        let mut h = x.shallow_clone();
+        for ((block, condition), past) in
+            self.blocks.iter().zip(&modulation.0).zip(&mut state.blocks)
+        {
+            h = block.forward(&h, condition, past);
+        }
+        h
+    }
+}

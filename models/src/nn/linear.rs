@@ -1,0 +1,60 @@
+//! A linear layer that is fast for one frame as well.
+
+use tch::nn::{Init, Path};
+use tch::{Device, Kind, Tensor};
+
+use super::kernel::matrix_vector;
+
+/// `y = x Wᵀ + b` on the last dimension.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// Orthogonal weights scaled by `gain` (Saxe et al. 2014), zero bias.
+    pub fn new(path: &Path, inputs: i64, outputs: i64, gain: f64) -> Self {
+        let weight = if gain == 0.0 {
+            path.zeros("weight", &[outputs, inputs])
+        } else {
+            path.var("weight", &[outputs, inputs], Init::Orthogonal { gain })
+        };
+        let bias = path.zeros("bias", &[outputs]);
+        Self { weight, bias }
+    }
+
+    /// `x`: `[…, inputs]` → `[…, outputs]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let inputs = self.weight.size()[1] as usize;
+        let one_row = x.numel() == inputs;
+        if one_row && self.fits_kernel(x) {
+            return self.forward_row(x);
+        }
+        x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// The plain kernel knows no gradients, no half precision and no other device.
+    fn fits_kernel(&self, x: &Tensor) -> bool {
+        let gradient = x.requires_grad() || self.weight.requires_grad();
+        let plain = |t: &Tensor| t.kind() == Kind::Float && t.device() == Device::Cpu;
+        !gradient && plain(x) && plain(&self.weight)
+    }
+
+    fn forward_row(&self, x: &Tensor) -> Tensor {
+        let mut size = x.size();
+        if let Some(last) = size.last_mut() {
+            *last = self.weight.size()[0];
+        }
+        let output = Tensor::empty(&size, (Kind::Float, Device::Cpu));
+        let x = x.contiguous();
+        // SAFETY: all four are dense float tensors in main memory (checked by the caller and
+        // made contiguous here), nothing else writes them during the call, and `output` is new.
+        unsafe {
+            let slice = |t: &Tensor| std::slice::from_raw_parts(t.data_ptr() as *const f32, t.numel());
+            let out = std::slice::from_raw_parts_mut(output.data_ptr() as *mut f32, output.numel());
+            matrix_vector(slice(&self.weight), slice(&self.bias), slice(&x), out);
+        }
+        output
+    }
+}

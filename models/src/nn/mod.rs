@@ -1,0 +1,9 @@
+//! Building blocks of the networks. All work on `[batch, frames, channels]`, so that a linear
+//! layer acts on rows, and all run the same code for a whole recording and for one live frame.
+
+mod convnext;
+mod kernel;
+mod linear;
+
+pub use convnext::{ConvNeXtConfig, Modulation, Trunk, TrunkState};
+pub use linear::Linear;

@@ -1,0 +1,214 @@
+//! One stream's converter: 10 ms in, 10 ms out.
+
+use mien_dsp::mel::MelAnalyser;
+use mien_dsp::pitch::PitchTracker;
+use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
+use tch::{no_grad, Kind, Tensor};
+
+use super::prosody::Sung;
+use super::{formant, ProsodyMapper, Source, VoiceMix};
+use crate::networks::{
+    prosody_features, ContentState, EmotionState, GeneratorState, SourceSpectra, VocoderState, LOOK_AHEAD, MEL, MEL_SCALE,
+    MEL_SHIFT, PROSODY,
+};
+use crate::nn::Modulation;
+use crate::pack::Networks;
+use crate::train::features::{loudness, BANDS, CENTRE, FLOOR};
+
+/// By how much the output lies behind the input: half the analysis window and the look-ahead.
+pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;
+
+/// Seed of the breath noise: any value; the same one, so that a bounce repeats to the bit.
+const NOISE_SEED: u64 = 0x6d69_656e;
+/// Share of the way that emotion weights move each frame.
+const EMOTION_GLIDE: f32 = 0.25;
+
+/// A pack's networks with one stream's past.
+pub struct Converter {
+    networks: std::sync::Arc<Networks>,
+    voices: VoiceMix,
+    mel: MelAnalyser,
+    pitch: PitchTracker,
+    prosody: ProsodyMapper,
+    source: Source,
+    content: ContentState,
+    generator: GeneratorState,
+    vocoder: VocoderState,
+    emotion: Option<EmotionState>,
+    modulation: Option<Modulation>,
+    emotion_weights: [f32; EMOTIONS.len()],
+    emotion_mix: Option<([f32; EMOTIONS.len()], (Tensor, Modulation))>,
+    /// Loudness of the frame whose content the encoder tells next.
+    waiting: Option<f32>,
+}
+
+impl Converter {
+    /// A converter with an empty past.
+    pub fn new(networks: std::sync::Arc<Networks>) -> Self {
+        let _guard = tch::no_grad_guard();
+        let like = Tensor::zeros([1], (Kind::Float, tch::Device::Cpu));
+        let embeddings = networks.voices.iter().map(|v| v.shallow_clone()).collect();
+        Self {
+            voices: VoiceMix::new(embeddings, networks.voice_f0_hz.clone()),
+            mel: MelAnalyser::new(),
+            pitch: PitchTracker::new(),
+            prosody: ProsodyMapper::new(networks.prosody),
+            source: Source::new(NOISE_SEED),
+            content: networks.encoder.state(1, &like),
+            generator: networks.generator.state(1, &like),
+            vocoder: networks.vocoder.state(1, &like),
+            emotion: None,
+            modulation: None,
+            emotion_weights: [0.0; EMOTIONS.len()],
+            emotion_mix: None,
+            waiting: None,
+            networks,
+        }
+    }
+
+    /// Number of voices that can be chosen.
+    pub fn voices(&self) -> usize {
+        self.voices.len()
+    }
+
+    /// Adds a voice by its embedding `[voice]`; returns its index.
+    ///
+    /// # Errors
+    /// When the embedding is of another size than this pack's.
+    pub fn add_voice(&mut self, embedding: &[f32], mean_f0_hz: f32) -> anyhow::Result<usize> {
+        let size = self.networks.config.voice as usize;
+        if embedding.len() != size {
+            anyhow::bail!("the voice was made for another pack ({} values, this one has {size}); make it anew", embedding.len());
+        }
+        Ok(self.voices.push(Tensor::from_slice(embedding).reshape([1, size as i64]), mean_f0_hz))
+    }
+
+    /// Forgets everything that was heard.
+    pub fn reset(&mut self) {
+        let _guard = tch::no_grad_guard();
+        let like = Tensor::zeros([1], (Kind::Float, tch::Device::Cpu));
+        self.voices.reset();
+        self.mel.reset();
+        self.pitch.reset();
+        self.prosody.reset();
+        self.source.reset();
+        self.content = self.networks.encoder.state(1, &like);
+        self.generator = self.networks.generator.state(1, &like);
+        self.vocoder = self.networks.vocoder.state(1, &like);
+        self.emotion = None;
+        self.modulation = None;
+        self.emotion_weights = [0.0; EMOTIONS.len()];
+        self.emotion_mix = None;
+        self.waiting = None;
+    }
+
+    /// Converts one frame. Samples that are no numbers count as silence.
+    pub fn step(&mut self, input: &[f32; FRAME], output: &mut [f32; FRAME], controls: &Controls) -> StepReport {
+        no_grad(|| self.convert(input, output, controls))
+    }
+
+    fn convert(&mut self, input: &[f32; FRAME], output: &mut [f32; FRAME], controls: &Controls) -> StepReport {
+        let controls = clean(controls);
+        let input = input.map(|x| if x.is_finite() { x.clamp(-8.0, 8.0) } else { 0.0 });
+        let bands = self.mel.process(&input).bands.map(|v| v.max(FLOOR));
+        let pitch = self.pitch.process(&input);
+        let normalised = bands.map(|v| (v + MEL_SHIFT as f32) * MEL_SCALE as f32);
+        let heard = Tensor::from_slice(&normalised).reshape([1, 1, MEL]);
+        let content = self.networks.encoder.forward(&heard, &mut self.content);
+        let first = self.waiting.is_none();
+        let level = self.waiting.replace(loudness(&bands)).unwrap_or(FLOOR);
+        if first {
+            // The frame before the first has no content yet.
+            output.fill(0.0);
+            return StepReport::default();
+        }
+        if let Some(embedding) = self.voices.next(&controls) {
+            self.modulation = Some(self.networks.generator.voice(&embedding));
+        }
+        self.move_emotions(&controls);
+        let target = self.voices.mean_f0_hz();
+        let sung = self.prosody.map(pitch.f0_hz, level, target, &self.emotion_weights, &controls);
+        let mel = self.generate(&content, sung, pitch.voicing, &controls);
+        let spoken = self.vocode(&mel, sung, pitch.voicing, &controls);
+        output.copy_from_slice(&spoken);
+        StepReport {
+            input_f0_hz: pitch.f0_hz,
+            output_f0_hz: sung.f0_hz,
+            mean_f0_hz: self.prosody.mean_f0_hz(),
+            voicing: pitch.voicing,
+        }
+    }
+
+    /// Weights glide to what the sliders say; below a thousandth they are nothing at all.
+    fn move_emotions(&mut self, controls: &Controls) {
+        let sum: f32 = controls.emotions.iter().sum();
+        // Sliders that add up to more than one are a mix, not a stronger feeling.
+        let scale = controls.strength / sum.max(1.0);
+        for (now, wanted) in self.emotion_weights.iter_mut().zip(controls.emotions) {
+            let wanted = wanted * scale;
+            *now += (wanted - *now) * EMOTION_GLIDE;
+            if (wanted - *now).abs() < 1e-3 {
+                *now = wanted;
+            }
+        }
+    }
+
+    fn generate(&mut self, content: &Tensor, sung: Sung, voicing: f32, controls: &Controls) -> Tensor {
+        let networks = self.networks.clone();
+        let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
+        let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
+        let voice = self.modulation.get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
+        let (mut mel, hidden) = networks.generator.forward(content, &prosody, voice, &mut self.generator);
+        let feeling = self.emotion_weights.iter().any(|&w| w > 0.0);
+        if let (Some(adapter), true) = (&networks.emotion, feeling) {
+            if self.emotion_mix.as_ref().is_none_or(|(weights, _)| *weights != self.emotion_weights) {
+                let weights = Tensor::from_slice(&self.emotion_weights).reshape([1, EMOTIONS.len() as i64]);
+                self.emotion_mix = Some((self.emotion_weights, adapter.mix(&weights)));
+            }
+            let state = self.emotion.get_or_insert_with(|| adapter.state(1, &hidden));
+            if let Some((_, mix)) = &self.emotion_mix {
+                mel = &mel + adapter.forward(&hidden, &mel, &prosody, mix, state);
+            }
+        } else {
+            self.emotion = None;
+        }
+        if controls.formant_semitones != 0.0 {
+            let mut values = [0.0_f32; BANDS];
+            mel.contiguous().copy_data(&mut values, BANDS);
+            formant::shift(&mut values, controls.formant_semitones);
+            mel = Tensor::from_slice(&values).reshape([1, 1, MEL]);
+        }
+        mel
+    }
+
+    fn vocode(&mut self, mel: &Tensor, sung: Sung, voicing: f32, controls: &Controls) -> [f32; FRAME] {
+        let hop = self.source.next_hop(sung.f0_hz);
+        let shape = [1, 1, FRAME as i64];
+        let source = SourceSpectra {
+            pulses: Tensor::from_slice(&hop.pulses).reshape(shape),
+            noise: Tensor::from_slice(&hop.noise).reshape(shape),
+        };
+        let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
+        let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
+        let breath = f64::from(controls.breath);
+        let sound = self.networks.vocoder.forward(mel, &prosody, &source, breath, &mut self.vocoder);
+        let mut samples = [0.0_f32; FRAME];
+        sound.contiguous().copy_data(&mut samples, FRAME);
+        samples.map(|x| if x.is_finite() { x.clamp(-4.0, 4.0) } else { 0.0 })
+    }
+}
+
+/// Controls within their ranges, whatever was handed in.
+fn clean(controls: &Controls) -> Controls {
+    let within = |x: f32, low: f32, high: f32, neutral: f32| if x.is_finite() { x.clamp(low, high) } else { neutral };
+    Controls {
+        voices: controls.voices,
+        emotions: controls.emotions.map(|e| within(e, 0.0, 1.0, 0.0)),
+        strength: within(controls.strength, 0.0, 1.0, 0.0),
+        pitch_semitones: within(controls.pitch_semitones, -24.0, 24.0, 0.0),
+        formant_semitones: within(controls.formant_semitones, -6.0, 6.0, 0.0),
+        intonation: within(controls.intonation, 0.0, 2.0, 1.0),
+        breath: within(controls.breath, 0.0, 2.0, 1.0),
+        auto_pitch: controls.auto_pitch,
+    }
+}

@@ -1,0 +1,12 @@
+//! Live conversion, frame by frame.
+
+mod converter;
+mod formant;
+mod prosody;
+mod source;
+mod voice;
+
+pub use converter::{Converter, DELAY_SAMPLES};
+pub use prosody::{EmotionProsody, ProsodyMapper, PROSODY_DEFAULTS};
+pub use source::{Hop, Source};
+pub use voice::VoiceMix;

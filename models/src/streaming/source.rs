@@ -1,0 +1,122 @@
+//! The excitation of the vocoder: band-limited pulses at the pitch, and noise.
+
+use std::f64::consts::TAU;
+
+use mien_face::{FRAME, SAMPLE_RATE};
+
+/// Highest frequency that the pulse train holds, in Hz; a little under half the sample rate.
+const TOP_HZ: f64 = 11_800.0;
+
+/// Makes one hop of source at a time. The phase runs on over hops, pitch changes glide, and the
+/// noise comes from a seeded generator, so that the same input always gives the same bits.
+#[derive(Clone, Debug)]
+pub struct Source {
+    phase: f64,
+    f0_hz: f64,
+    level: f64,
+    noise: u64,
+    seed: u64,
+}
+
+/// One hop of source.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Pulses of unit power, faded to silence where unvoiced.
+    pub pulses: [f32; FRAME],
+    /// White noise of unit power.
+    pub noise: [f32; FRAME],
+}
+
+impl Source {
+    /// A source whose noise is told by `seed`.
+    pub fn new(seed: u64) -> Self {
+        // An all-zero state would stay zero for ever.
+        let seed = seed | 1;
+        Self { phase: 0.0, f0_hz: 150.0, level: 0.0, noise: seed, seed }
+    }
+
+    /// Back to the start.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.seed);
+    }
+
+    /// The hop that ends at the moment whose pitch is `f0_hz` (0: unvoiced).
+    pub fn next_hop(&mut self, f0_hz: f32) -> Hop {
+        let voiced = f0_hz > 0.0;
+        let target = if voiced { f64::from(f0_hz).clamp(30.0, 2000.0) } else { self.f0_hz };
+        // After silence there is no pitch to glide from.
+        let from = if self.level == 0.0 { target } else { self.f0_hz };
+        let level_target = if voiced { 1.0 } else { 0.0 };
+        let mut pulses = [0.0; FRAME];
+        let glide = (target / from).ln();
+        let silent = self.level == 0.0 && !voiced;
+        for (i, pulse) in pulses.iter_mut().enumerate() {
+            let at = (i + 1) as f64 / FRAME as f64;
+            let f0 = from * (glide * at).exp();
+            self.phase = (self.phase + f0 / f64::from(SAMPLE_RATE)).fract();
+            if !silent {
+                let level = self.level + (level_target - self.level) * at;
+                *pulse = (level * pulse_train(self.phase * TAU, f0)) as f32;
+            }
+        }
+        self.f0_hz = target;
+        self.level = level_target;
+        let noise = std::array::from_fn(|_| self.gaussian());
+        Hop { pulses, noise }
+    }
+
+    /// Sum of four uniform values: near enough to a normal distribution for noise, and cheap.
+    fn gaussian(&mut self) -> f32 {
+        self.noise ^= self.noise << 13;
+        self.noise ^= self.noise >> 7;
+        self.noise ^= self.noise << 17;
+        let sum: i32 = (0..4).map(|i| ((self.noise >> (16 * i)) & 0xffff) as i32).sum();
+        // Each part is uniform over 65536 steps, so the sum's variance is 4 · 65536² / 12.
+        (sum - 2 * 65_535) as f32 / (65_536.0 / 3.0_f32.sqrt())
+    }
+}
+
+/// All harmonics up to [`TOP_HZ`] as cosines of one amplitude, unit power: the closed form of
+/// the Dirichlet kernel, plus a share of the next harmonic so that none appears with a click.
+fn pulse_train(phase: f64, f0: f64) -> f64 {
+    let harmonics = TOP_HZ / f0;
+    let whole = harmonics.floor();
+    let half = (phase * 0.5).sin();
+    let sum = if half.abs() < 1e-6 {
+        whole
+    } else {
+        (whole * phase * 0.5).sin() * ((whole + 1.0) * phase * 0.5).cos() / half
+    };
+    let next = (harmonics - whole) * ((whole + 1.0) * phase).cos();
+    (sum + next) * 2.0 * (f0 / f64::from(SAMPLE_RATE)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_parts_have_unit_power() {
+        for f0 in [70.0, 220.0, 700.0] {
+            let mut source = Source::new(7);
+            let hops: Vec<Hop> = (0..200).map(|_| source.next_hop(f0)).skip(1).collect();
+            let power = |part: fn(&Hop) -> &[f32; FRAME]| {
+                let sum: f32 = hops.iter().flat_map(|h| part(h).iter()).map(|x| x * x).sum();
+                sum / (hops.len() * FRAME) as f32
+            };
+            assert!((power(|h| &h.pulses) - 1.0).abs() < 0.06, "{f0} {}", power(|h| &h.pulses));
+            assert!((power(|h| &h.noise) - 1.0).abs() < 0.06, "{}", power(|h| &h.noise));
+        }
+    }
+
+    #[test]
+    fn unvoiced_hops_have_no_pulses_and_reset_gives_the_same_bits() {
+        let mut source = Source::new(3);
+        let first: Vec<f32> = (0..5).flat_map(|_| source.next_hop(120.0).pulses).collect();
+        source.next_hop(0.0);
+        assert!(source.next_hop(0.0).pulses.iter().all(|&x| x == 0.0));
+        source.reset();
+        let again: Vec<f32> = (0..5).flat_map(|_| source.next_hop(120.0).pulses).collect();
+        assert_eq!(first, again);
+    }
+}

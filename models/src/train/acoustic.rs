@@ -1,0 +1,337 @@
+//! Training of the content encoder and the generator.
+//!
+//! Stage 1 reconstructs: the encoder hears a disturbed voice, the generator must give back the
+//! clean one from content, prosody and the voice's embedding. A recogniser's features teach the
+//! content what is said, an adversarial head takes out who says it.
+//! Stage 2 converts: the encoder stands still, other speakers' content is given a shipped voice,
+//! and a discriminator that knows the voice judges it, while the encoder checks that the words
+//! are still heard.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tch::nn::{Init, VarStore};
+use tch::{no_grad, Device, Kind, Tensor};
+
+use super::adversarial::{discriminator_loss, feature_matching, generator_loss, r1_penalty};
+use super::augment::Strength;
+use super::batches::{frame_batches, FrameBatch, Pool, Shape};
+use super::checkpoint;
+use super::config::{AcousticConfig, TrainConfig};
+use super::losses::{masked_mean, mel_losses};
+use super::optimizer::{AdamW, WeightMean};
+use super::session::Session;
+use crate::networks::{ContentEncoder, Generator, MelDiscriminator, CONTENT, LOOK_AHEAD};
+use crate::nn::Linear;
+
+/// The networks of this part with their training-only heads.
+#[derive(Debug)]
+pub struct AcousticNetworks {
+    /// Holds every variable.
+    pub store: VarStore,
+    /// Content encoder.
+    pub encoder: ContentEncoder,
+    /// Generator.
+    pub generator: Generator,
+    /// Embedding of every training speaker, `[speakers, voice]`.
+    pub voices: Tensor,
+    teacher_head: Linear,
+    speaker_hidden: Linear,
+    speaker_head: Linear,
+}
+
+impl AcousticNetworks {
+    /// Fresh networks for that many speakers and teacher values.
+    pub fn new(config: &TrainConfig, speakers: usize, teacher: usize, device: Device) -> Self {
+        let store = VarStore::new(device);
+        let root = store.root();
+        let networks = &config.networks;
+        let table = Init::Randn { mean: 0.0, stdev: 0.3 };
+        Self {
+            encoder: ContentEncoder::new(&(&root / "content"), &networks.content),
+            generator: Generator::new(&(&root / "generator"), networks),
+            voices: root.var("voices", &[speakers as i64, networks.voice], table),
+            teacher_head: Linear::new(&(&root / "head" / "teacher"), CONTENT, teacher.max(1) as i64, 1.0),
+            speaker_hidden: Linear::new(&(&root / "head" / "speaker_hidden"), CONTENT, 128, 1.4),
+            speaker_head: Linear::new(&(&root / "head" / "speaker"), 128, speakers as i64, 0.5),
+            store,
+        }
+    }
+
+    /// Content that belongs to the frames of a batch: the encoder's output comes later by its
+    /// look-ahead. `heard`: `[batch, frames + LOOK_AHEAD, bands]`.
+    pub fn content(&self, heard: &Tensor) -> Tensor {
+        let frames = heard.size()[1] - LOOK_AHEAD;
+        self.encoder.encode(heard).narrow(1, LOOK_AHEAD, frames)
+    }
+
+    fn speaker_logits(&self, content: &Tensor) -> Tensor {
+        let h = self.speaker_hidden.forward(content).relu();
+        self.speaker_head.forward(&h.mean_dim([1].as_slice(), false, None))
+    }
+}
+
+/// What a run needs besides its networks.
+pub struct AcousticRun<'a> {
+    /// The recipe.
+    pub config: &'a TrainConfig,
+    /// Free and unlabelled speech.
+    pub pool: Arc<Pool>,
+    /// The shipped voices' speech.
+    pub voices: Arc<Pool>,
+    /// Speech of speakers that training does not see, for the teacher's validation loss.
+    pub held_out: Arc<Pool>,
+    /// Mean log₂ pitch of each speaker; 0 where unknown.
+    pub mean_pitch: Vec<f32>,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// When to stop.
+    pub deadline: Option<Instant>,
+    /// Where to compute.
+    pub device: Device,
+}
+
+const STAGE1: &str = "acoustic.safetensors";
+const STAGE2: &str = "convert.safetensors";
+
+impl AcousticRun<'_> {
+    /// Stage 1. Goes on from the run folder's checkpoint. Returns whether all steps are done.
+    pub fn reconstruct(&self, networks: &AcousticNetworks) -> Result<bool> {
+        let c = &self.config.acoustic;
+        let mut optimizer = AdamW::new(&c.optimizer, checkpoint::named(&networks.store), c.steps);
+        let mut mean = WeightMean::new(c.ema, checkpoint::named(&networks.store));
+        let path = self.folder.join(STAGE1);
+        if path.is_file() {
+            let saved = checkpoint::read(&path)?;
+            let step = step_of(&saved);
+            let misfits = checkpoint::load_into(&networks.store, &saved, "live");
+            tracing::info!("going on at step {step}; {misfits} variables start anew");
+            optimizer.restore(&saved, step);
+            mean.restore(&saved, step);
+        }
+        let shape = Shape { batch: c.batch, frames: c.frames };
+        let seed = self.config.data.seed.wrapping_add(optimizer.step);
+        let batches = frame_batches(self.pool.clone(), shape, Strength::default(), seed);
+        let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), 7);
+        let names = ["mel", "change", "teacher", "speaker", "held_out_teacher"];
+        let mut session = Session::new(&self.folder, "acoustic", &names, (optimizer.step, c.steps), self.deadline)?;
+        let mut held_out_loss = f64::NAN;
+        while optimizer.step < c.steps && !session.over() {
+            let batch = batches.recv()?.to_device(self.device);
+            let terms = self.reconstruction(networks, &batch, c);
+            let rate = optimizer.learning_rate();
+            let norm = optimizer.backward_step(&terms.total);
+            mean.update();
+            if held_out_loss.is_nan() || optimizer.step % 100 == 0 {
+                let batch = held_out.recv()?.to_device(self.device);
+                held_out_loss = no_grad(|| self.reconstruction(networks, &batch, c).values[2]);
+            }
+            let mut values = terms.values.to_vec();
+            values.push(held_out_loss);
+            session.record(optimizer.step, rate, norm, &values)?;
+            if session.due() {
+                self.save(&path, networks, &optimizer, &mean)?;
+            }
+        }
+        self.save(&path, networks, &optimizer, &mean)?;
+        session.finish();
+        Ok(optimizer.step >= c.steps)
+    }
+
+    fn reconstruction(&self, networks: &AcousticNetworks, batch: &FrameBatch, c: &AcousticConfig) -> Terms {
+        let content = networks.content(&batch.heard);
+        let noisy = &content + content.randn_like() * c.content_noise;
+        let voices = networks.voices.index_select(0, &batch.speaker);
+        let (mel, _) = networks.generator.generate(&noisy, &batch.prosody, &voices);
+        let (level, change) = mel_losses(&mel, &batch.mel, &batch.mask);
+        let teacher = if c.teacher_weight > 0.0 && batch.teacher.size()[2] > 0 {
+            let told = networks.teacher_head.forward(&content);
+            let error = (told - &batch.teacher).square();
+            masked_mean(&error, &batch.teacher_mask.expand_as(&error))
+        } else {
+            Tensor::zeros([], (Kind::Float, self.device))
+        };
+        // The gradient turns round on its way into the encoder (Ganin et al. 2016).
+        let reversed = content.detach() * (1.0 + c.speaker_reversal) - &content * c.speaker_reversal;
+        let logits = networks.speaker_logits(&reversed);
+        let cross = logits.cross_entropy_loss(&batch.speaker, None::<&Tensor>, tch::Reduction::None, -100, 0.0);
+        let speaker = masked_mean(&cross, &batch.known);
+        let values = [&level, &change, &teacher, &speaker].map(|t| t.double_value(&[]));
+        let total = level * c.mel_weight + change * c.delta_weight + teacher * c.teacher_weight + speaker * 0.2;
+        Terms { total, values }
+    }
+
+    fn save(&self, path: &Path, networks: &AcousticNetworks, optimizer: &AdamW, mean: &WeightMean) -> Result<()> {
+        let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
+        all.extend(checkpoint::prefixed("ema", mean.named()));
+        all.extend(optimizer.state());
+        all.push(("step".into(), Tensor::from(optimizer.step as i64)));
+        checkpoint::write(path, &all)
+    }
+
+    /// Stage 2, from stage 1's running means. Returns whether all steps are done.
+    pub fn convert(&self, networks: &AcousticNetworks) -> Result<bool> {
+        let c = &self.config.acoustic;
+        let adversary_store = VarStore::new(self.device);
+        let root = adversary_store.root();
+        let adversary = MelDiscriminator::new(&root, networks.voices.size()[0], 8, c.discriminator_width);
+        let trained = || checkpoint::named_below(&networks.store, &["generator", "voices"]);
+        let path = self.folder.join(STAGE2);
+        let stage1 = checkpoint::read(&self.folder.join(STAGE1))?;
+        checkpoint::load_into(&networks.store, &stage1, "ema");
+        let mut generator_adam = AdamW::new(&c.generator_optimizer, trained(), c.adversarial_steps);
+        let named = checkpoint::named(&adversary_store);
+        let mut adversary_adam = AdamW::new(&c.discriminator_optimizer, named, c.adversarial_steps);
+        let mut mean = WeightMean::new(c.ema, trained());
+        if path.is_file() {
+            let saved = checkpoint::read(&path)?;
+            let step = step_of(&saved);
+            checkpoint::load_into(&networks.store, &saved, "live");
+            checkpoint::load_into(&adversary_store, &saved, "adversary");
+            generator_adam.restore(&saved, step);
+            adversary_adam.restore(&saved, step);
+            mean.restore(&saved, step);
+        }
+        let shape = Shape { batch: c.batch / 2, frames: c.frames };
+        let seed = self.config.data.seed.wrapping_add(99 + generator_adam.step);
+        let reals = frame_batches(self.voices.clone(), shape, Strength::default(), seed);
+        let sources = frame_batches(self.pool.clone(), shape, Strength::default(), seed + 1);
+        let names = ["mel", "change", "generator", "features", "content", "adversary"];
+        let mut session = Session::new(&self.folder, "convert", &names, (generator_adam.step, c.adversarial_steps), self.deadline)?;
+        let mut rng = StdRng::seed_from_u64(seed);
+        while generator_adam.step < c.adversarial_steps && !session.over() {
+            let real = reals.recv()?.to_device(self.device);
+            let source = sources.recv()?.to_device(self.device);
+            let rate = generator_adam.learning_rate();
+            let (loss, mut values, fake) = self.conversion(networks, &adversary, &real, &source, c, &mut rng);
+            let norm = generator_adam.backward_step(&loss);
+            mean.update();
+            let loss = self.judge(&adversary, &real, &fake, c);
+            values.push(loss.double_value(&[]));
+            adversary_adam.backward_step(&loss);
+            session.record(generator_adam.step, rate, norm, &values)?;
+            if session.due() {
+                self.save_conversion(&path, networks, &adversary_store, (&generator_adam, &adversary_adam), &mean)?;
+            }
+        }
+        self.save_conversion(&path, networks, &adversary_store, (&generator_adam, &adversary_adam), &mean)?;
+        session.finish();
+        Ok(generator_adam.step >= c.adversarial_steps)
+    }
+
+    fn save_conversion(
+        &self,
+        path: &Path,
+        networks: &AcousticNetworks,
+        adversary: &VarStore,
+        adams: (&AdamW, &AdamW),
+        mean: &WeightMean,
+    ) -> Result<()> {
+        let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
+        all.extend(checkpoint::prefixed("ema", mean.named()));
+        all.extend(checkpoint::prefixed("adversary", checkpoint::named(adversary)));
+        all.extend(adams.0.state());
+        all.extend(adams.1.state());
+        all.push(("step".into(), Tensor::from(adams.0.step as i64)));
+        checkpoint::write(path, &all)
+    }
+
+    /// The generator's loss on both halves: a shipped voice given back, and others converted.
+    fn conversion(
+        &self,
+        networks: &AcousticNetworks,
+        adversary: &MelDiscriminator,
+        real: &FrameBatch,
+        source: &FrameBatch,
+        c: &AcousticConfig,
+        rng: &mut StdRng,
+    ) -> (Tensor, Vec<f64>, Fake) {
+        let (real_content, source_content) = no_grad(|| {
+            // The shipped voices are heard disturbed, so that their own clean content is no crutch.
+            (networks.content(&real.heard), networks.content(&source.clean))
+        });
+        let voices = networks.voices.index_select(0, &real.speaker);
+        let (same, _) = networks.generator.generate(&real_content, &real.prosody, &voices);
+        let (level, change) = mel_losses(&same, &real.mel, &real.mask);
+        let target = self.random_voices(source.speaker.size()[0], rng);
+        let prosody = self.move_pitch(source, &target);
+        let embedding = networks.voices.index_select(0, &target);
+        let (converted, _) = networks.generator.generate(&source_content, &prosody, &embedding);
+        let neutral = target.zeros_like();
+        let verdict_same = adversary.judge(&same, &real.speaker, &real.emotion.zeros_like());
+        let verdict_converted = adversary.judge(&converted, &target, &neutral);
+        let verdict_real = no_grad(|| adversary.judge(&real.mel, &real.speaker, &real.emotion.zeros_like()));
+        let features = feature_matching(&verdict_real, &verdict_same);
+        let formula = c.adversarial_loss;
+        let adversarial = generator_loss(formula, &verdict_same.scores) * 0.5 + generator_loss(formula, &verdict_converted.scores);
+        let heard = networks.content(&converted);
+        let frames = heard.size()[1];
+        let consistency = (heard - source_content.narrow(1, 0, frames)).abs().mean(Kind::Float);
+        let values = [&level, &change, &adversarial, &features, &consistency].map(|t| t.double_value(&[]));
+        let total = level * c.mel_weight
+            + change * c.delta_weight
+            + adversarial * c.adversarial_weight
+            + features * c.feature_weight
+            + consistency * c.consistency_weight;
+        let fake = Fake { same: same.detach(), converted: converted.detach(), target };
+        (total, values.to_vec(), fake)
+    }
+
+    fn judge(&self, adversary: &MelDiscriminator, real: &FrameBatch, fake: &Fake, c: &AcousticConfig) -> Tensor {
+        let neutral = real.emotion.zeros_like();
+        let input = if c.r1_weight > 0.0 { real.mel.detach().set_requires_grad(true) } else { real.mel.shallow_clone() };
+        let verdict = adversary.judge(&input, &real.speaker, &neutral);
+        let same = adversary.judge(&fake.same, &real.speaker, &neutral);
+        let converted = adversary.judge(&fake.converted, &fake.target, &fake.target.zeros_like());
+        let formula = c.adversarial_loss;
+        let mut loss = discriminator_loss(formula, &verdict.scores, &same.scores) * 0.5
+            + discriminator_loss(formula, &verdict.scores, &converted.scores);
+        if c.r1_weight > 0.0 {
+            loss = loss + r1_penalty(&verdict.scores, &input) * (c.r1_weight / 2.0);
+        }
+        loss
+    }
+
+    fn random_voices(&self, count: i64, rng: &mut StdRng) -> Tensor {
+        let mut speakers: Vec<i64> = self.voices.items.iter().map(|i| i.speaker).collect();
+        speakers.sort_unstable();
+        speakers.dedup();
+        let pick: Vec<i64> = (0..count).map(|_| speakers[rng.random_range(0..speakers.len())]).collect();
+        Tensor::from_slice(&pick).to_device(self.device)
+    }
+
+    /// Moves the source's pitch from its speaker's mean to the target's.
+    fn move_pitch(&self, source: &FrameBatch, target: &Tensor) -> Tensor {
+        let means = Tensor::from_slice(&self.mean_pitch).to_device(self.device);
+        let voiced = source.prosody.narrow(2, 0, 1);
+        let pitch = source.prosody.narrow(2, 1, 1);
+        let heard = (&pitch * &voiced).sum_dim_intlist([1].as_slice(), true, None)
+            / (voiced.sum_dim_intlist([1].as_slice(), true, None) + 1e-3);
+        let from = means.index_select(0, &source.speaker).reshape([-1, 1, 1]);
+        // Speakers without a mean (and rare ones) are taken as they sound in this crop.
+        let known = source.known.reshape([-1, 1, 1]);
+        let from = &from * &known + heard * (1.0 - known);
+        let to = means.index_select(0, target).reshape([-1, 1, 1]);
+        let moved = (pitch + (to - from)) * &voiced;
+        Tensor::cat(&[&voiced, &moved, &source.prosody.narrow(2, 2, 2)], 2)
+    }
+}
+
+struct Terms {
+    total: Tensor,
+    values: [f64; 4],
+}
+
+struct Fake {
+    same: Tensor,
+    converted: Tensor,
+    target: Tensor,
+}
+
+fn step_of(tensors: &checkpoint::Tensors) -> u64 {
+    tensors.get("step").map_or(0, |t| t.int64_value(&[]).max(0) as u64)
+}

@@ -1,0 +1,301 @@
+//! Batches of random crops, made on a thread beside the training.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam::channel::{bounded, Receiver};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tch::{Device, Kind, Tensor};
+
+use super::augment::{disturb, Strength};
+use super::features::{loudness, Features, FeatureSet, Teacher, BANDS, CENTRE, FLOOR};
+use crate::networks::{prosody_features, CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY};
+use crate::streaming::Source;
+
+/// Bands that a corpus of 16 kHz fills.
+const NARROW_BANDS: usize = 84;
+
+/// One recording as training sees it.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Key in the feature set.
+    pub key: String,
+    /// Key of the recording itself, for the teacher.
+    pub teacher_key: String,
+    /// Rate of playing.
+    pub rate: f64,
+    /// Row of the speaker table; −1 where unknown.
+    pub speaker: i64,
+    /// Emotion index, 0 neutral.
+    pub emotion: i64,
+    /// Whether the sound has anything above 8 kHz.
+    pub wide: bool,
+    /// How often it is drawn, relative to the others.
+    pub weight: f64,
+}
+
+/// Everything a stage draws from.
+#[derive(Debug)]
+pub struct Pool {
+    /// The recordings.
+    pub items: Vec<Item>,
+    /// Their features.
+    pub features: Arc<FeatureSet>,
+    /// A recogniser's features, where there is one.
+    pub teacher: Option<Arc<Teacher>>,
+}
+
+impl Pool {
+    /// Leaves out what is shorter than a third of a second or has no features.
+    pub fn new(items: Vec<Item>, features: Arc<FeatureSet>, teacher: Option<Arc<Teacher>>) -> Self {
+        let usable = |item: &Item| features.get(&item.key).is_some_and(|f| f.mel.len() > 30);
+        let items = items.into_iter().filter(usable).collect();
+        Self { items, features, teacher }
+    }
+
+    /// Draws by weight.
+    fn draw(&self, cumulative: &[f64], rng: &mut StdRng) -> &Item {
+        let total = cumulative.last().copied().unwrap_or(0.0);
+        let at = rng.random_range(0.0..total);
+        &self.items[cumulative.partition_point(|&c| c <= at).min(self.items.len() - 1)]
+    }
+
+    fn cumulative(&self) -> Vec<f64> {
+        self.items
+            .iter()
+            .scan(0.0, |sum, item| {
+                *sum += item.weight;
+                Some(*sum)
+            })
+            .collect()
+    }
+}
+
+/// One batch for the frame-rate networks.
+#[derive(Debug)]
+pub struct FrameBatch {
+    /// Disturbed normalised mel `[batch, frames + LOOK_AHEAD, CONTENT_MEL]`.
+    pub heard: Tensor,
+    /// The same, undisturbed.
+    pub clean: Tensor,
+    /// Clean normalised mel `[batch, frames, MEL]`.
+    pub mel: Tensor,
+    /// `[batch, frames, PROSODY]`.
+    pub prosody: Tensor,
+    /// Teacher's values `[batch, frames, size]`; empty without a teacher.
+    pub teacher: Tensor,
+    /// 1 where the teacher's values count, `[batch, frames, 1]`.
+    pub teacher_mask: Tensor,
+    /// 1 where the mel counts, `[batch, frames, MEL]`.
+    pub mask: Tensor,
+    /// `[batch]`, 0 where unknown.
+    pub speaker: Tensor,
+    /// 1 where the speaker is known, `[batch]`.
+    pub known: Tensor,
+    /// `[batch]`, 0 neutral.
+    pub emotion: Tensor,
+}
+
+impl FrameBatch {
+    /// The batch on another device.
+    pub fn to_device(&self, device: Device) -> Self {
+        let to = |t: &Tensor| t.to_device(device);
+        Self {
+            heard: to(&self.heard),
+            clean: to(&self.clean),
+            mel: to(&self.mel),
+            prosody: to(&self.prosody),
+            teacher: to(&self.teacher),
+            teacher_mask: to(&self.teacher_mask),
+            mask: to(&self.mask),
+            speaker: to(&self.speaker),
+            known: to(&self.known),
+            emotion: to(&self.emotion),
+        }
+    }
+}
+
+/// One batch for the vocoder.
+#[derive(Debug)]
+pub struct SoundBatch {
+    /// Normalised mel `[batch, frames, MEL]`.
+    pub mel: Tensor,
+    /// `[batch, frames, PROSODY]`.
+    pub prosody: Tensor,
+    /// `[batch, frames, FRAME]`.
+    pub pulses: Tensor,
+    /// `[batch, frames, FRAME]`.
+    pub noise: Tensor,
+    /// The sound itself, `[batch, frames · FRAME]`.
+    pub sound: Tensor,
+    /// Highest frequency that counts, as a share of 12 kHz, `[batch]`.
+    pub band: Tensor,
+}
+
+impl SoundBatch {
+    /// The batch on another device.
+    pub fn to_device(&self, device: Device) -> Self {
+        let to = |t: &Tensor| t.to_device(device);
+        Self {
+            mel: to(&self.mel),
+            prosody: to(&self.prosody),
+            pulses: to(&self.pulses),
+            noise: to(&self.noise),
+            sound: to(&self.sound),
+            band: to(&self.band),
+        }
+    }
+}
+
+/// Shape of the batches.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Crops.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+}
+
+/// Starts a thread that makes frame batches, four ahead. It ends when the receiver is dropped.
+pub fn frame_batches(pool: Arc<Pool>, shape: Shape, strength: Strength, seed: u64) -> Receiver<FrameBatch> {
+    ahead(seed, pool, move |pool, cumulative, rng| frame_batch(pool, shape, &strength, cumulative, rng))
+}
+
+/// Starts a thread that makes vocoder batches, four ahead.
+pub fn sound_batches(pool: Arc<Pool>, shape: Shape, seed: u64) -> Receiver<SoundBatch> {
+    ahead(seed, pool, move |pool, cumulative, rng| sound_batch(pool, shape, cumulative, rng))
+}
+
+fn ahead<T: Send + 'static>(
+    seed: u64,
+    pool: Arc<Pool>,
+    make: impl Fn(&Pool, &[f64], &mut StdRng) -> T + Send + 'static,
+) -> Receiver<T> {
+    let (sender, receiver) = bounded(4);
+    thread::spawn(move || {
+        let cumulative = pool.cumulative();
+        let mut rng = StdRng::seed_from_u64(seed);
+        while sender.send(make(&pool, &cumulative, &mut rng)).is_ok() {}
+    });
+    receiver
+}
+
+fn frame_batch(pool: &Pool, shape: Shape, strength: &Strength, cumulative: &[f64], rng: &mut StdRng) -> FrameBatch {
+    let Shape { batch, frames } = shape;
+    let heard_frames = frames + LOOK_AHEAD as usize;
+    let content_bands = CONTENT_MEL as usize;
+    let size = pool.teacher.as_ref().map_or(0, |t| t.size);
+    let centres = &mien_dsp::mel::filterbank().centres;
+    let mut heard = Vec::with_capacity(batch * heard_frames * content_bands);
+    let mut clean = Vec::with_capacity(batch * heard_frames * content_bands);
+    let mut mel = Vec::with_capacity(batch * frames * BANDS);
+    let mut mask = vec![0.0_f32; batch * frames * BANDS];
+    let mut prosody = Vec::with_capacity(batch * frames * PROSODY as usize);
+    let mut teacher = vec![0.0_f32; batch * frames * size];
+    let mut teacher_mask = vec![0.0_f32; batch * frames];
+    let (mut speaker, mut known, mut emotion) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..batch {
+        let item = pool.draw(cumulative, rng);
+        let features = &pool.features[&item.key];
+        let total = features.mel.len();
+        let start = if total > heard_frames { rng.random_range(0..=total - heard_frames) } else { 0 };
+        let gain = rng.random_range(-2.3_f32..2.3);
+        let frame_at = |t: usize| -> [f32; BANDS] {
+            match features.mel.get(start + t) {
+                Some(frame) => std::array::from_fn(|b| (frame[b].to_f32() + gain).max(FLOOR)),
+                None => [FLOOR; BANDS],
+            }
+        };
+        let crop: Vec<[f32; BANDS]> = (0..heard_frames).map(frame_at).collect();
+        let mut disturbed: Vec<[f32; CONTENT_MEL as usize]> =
+            crop.iter().map(|f| std::array::from_fn(|b| f[b])).collect();
+        clean.extend(disturbed.iter().flatten().map(|v| normalise(*v)));
+        disturb(&mut disturbed, centres, strength, rng);
+        heard.extend(disturbed.iter().flatten().map(|v| normalise(*v)));
+        let known_here = item.speaker >= 0;
+        for (t, frame) in crop.iter().enumerate().take(frames) {
+            mel.extend(frame.iter().map(|v| normalise(*v)));
+            let inside = start + t < total;
+            let [f0, voicing] = features.pitch.get(start + t).copied().unwrap_or_default();
+            prosody.extend(prosody_features(f0, voicing, loudness(frame)));
+            let index = row * frames + t;
+            if inside && known_here {
+                let bands = if item.wide { BANDS } else { NARROW_BANDS };
+                mask[index * BANDS..index * BANDS + bands].fill(1.0);
+            }
+            if let (Some(source), true) = (&pool.teacher, inside) {
+                let out = &mut teacher[index * size..(index + 1) * size];
+                if source.at(&item.teacher_key, item.rate, start + t, out) {
+                    teacher_mask[index] = 1.0;
+                }
+            }
+        }
+        speaker.push(item.speaker.max(0));
+        known.push(if known_here { 1.0_f32 } else { 0.0 });
+        emotion.push(item.emotion);
+    }
+    let (b, f, h) = (batch as i64, frames as i64, heard_frames as i64);
+    FrameBatch {
+        heard: Tensor::from_slice(&heard).reshape([b, h, CONTENT_MEL]),
+        clean: Tensor::from_slice(&clean).reshape([b, h, CONTENT_MEL]),
+        mel: Tensor::from_slice(&mel).reshape([b, f, MEL]),
+        prosody: Tensor::from_slice(&prosody).reshape([b, f, PROSODY]),
+        teacher: Tensor::from_slice(&teacher).reshape([b, f, size as i64]),
+        teacher_mask: Tensor::from_slice(&teacher_mask).reshape([b, f, 1]),
+        mask: Tensor::from_slice(&mask).reshape([b, f, MEL]),
+        speaker: Tensor::from_slice(&speaker),
+        known: Tensor::from_slice(&known),
+        emotion: Tensor::from_slice(&emotion),
+    }
+}
+
+fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) -> SoundBatch {
+    let Shape { batch, frames } = shape;
+    let hop = mien_face::FRAME;
+    let mut mel = Vec::with_capacity(batch * frames * BANDS);
+    let mut prosody = Vec::with_capacity(batch * frames * PROSODY as usize);
+    let mut pulses = Vec::with_capacity(batch * frames * hop);
+    let mut noise = Vec::with_capacity(batch * frames * hop);
+    let mut sound = Vec::with_capacity(batch * frames * hop);
+    let mut band = Vec::with_capacity(batch);
+    for _ in 0..batch {
+        let item = pool.draw(cumulative, rng);
+        let features: &Features = &pool.features[&item.key];
+        let total = features.mel.len();
+        // The sound of frame 0 would begin before the file does.
+        let start = if total > frames + 3 { rng.random_range(2..total - frames) } else { 2.min(total - 1) };
+        let gain_db = rng.random_range(-10.0_f32..10.0);
+        let (amplitude, gain) = (10.0_f32.powf(gain_db / 20.0), gain_db * std::f32::consts::LN_10 / 10.0);
+        let mut source = Source::new(rng.random_range(1..u64::MAX));
+        for t in start..start + frames {
+            let frame: [f32; BANDS] = match features.mel.get(t) {
+                Some(frame) => std::array::from_fn(|b| (frame[b].to_f32() + gain).max(FLOOR)),
+                None => [FLOOR; BANDS],
+            };
+            let [f0, voicing] = features.pitch.get(t).copied().unwrap_or_default();
+            mel.extend(frame.iter().map(|v| normalise(*v)));
+            prosody.extend(prosody_features(f0, voicing, loudness(&frame)));
+            let excitation = source.next_hop(f0);
+            pulses.extend(excitation.pulses);
+            noise.extend(excitation.noise);
+            let from = ((t + 1) * hop).saturating_sub(CENTRE + hop);
+            let sample = |i: usize| features.sound.get(from + i).map_or(0.0, |&v| f32::from(v) / 32768.0);
+            sound.extend((0..hop).map(|i| sample(i) * amplitude));
+        }
+        band.push(if item.wide { 1.0_f32 } else { 0.6 });
+    }
+    let (b, f, h) = (batch as i64, frames as i64, hop as i64);
+    SoundBatch {
+        mel: Tensor::from_slice(&mel).reshape([b, f, MEL]),
+        prosody: Tensor::from_slice(&prosody).reshape([b, f, PROSODY]),
+        pulses: Tensor::from_slice(&pulses).reshape([b, f, h]),
+        noise: Tensor::from_slice(&noise).reshape([b, f, h]),
+        sound: Tensor::from_slice(&sound).reshape([b, f * h]),
+        band: Tensor::from_slice(&band).to_kind(Kind::Float),
+    }
+}
+
+fn normalise(value: f32) -> f32 {
+    (value + crate::networks::MEL_SHIFT as f32) * crate::networks::MEL_SCALE as f32
+}

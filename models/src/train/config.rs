@@ -1,0 +1,330 @@
+//! Every hyperparameter, read from TOML. The shipped recipes in `models/recipes/` comment each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::networks::NetworkConfig;
+
+/// A whole recipe.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Sizes of the networks.
+    pub networks: NetworkConfig,
+    /// Speech and how it is split.
+    pub data: DataConfig,
+    /// Content encoder and generator: reconstruction, then conversion with adversaries.
+    pub acoustic: AcousticConfig,
+    /// Vocoder.
+    pub vocoder: VocoderConfig,
+    /// Emotion adapter and prosody.
+    pub emotion: EmotionConfig,
+    /// The pack that is made.
+    pub pack: PackConfig,
+}
+
+/// Speech and how it is split.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Corpora whose weights may be used commercially; they train the voices.
+    pub free_corpora: Vec<String>,
+    /// Acted corpora; they train the emotion adapter, whose pack says what their licences say.
+    pub emotion_corpora: Vec<String>,
+    /// Corpora without a speaker label: they train the content encoder only.
+    pub unlabelled_corpora: Vec<String>,
+    /// Share of each corpus's speakers kept for validation.
+    pub held_out: f64,
+    /// Speakers kept for validation in any case.
+    pub held_out_speakers: Vec<String>,
+    /// Tempo-and-pitch copies of each recording (1 = as it is); others count as new speakers.
+    pub rates: Vec<f64>,
+    /// Seed of every random choice.
+    pub seed: u64,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        let names = |list: &[&str]| list.iter().map(|s| s.to_string()).collect();
+        Self {
+            free_corpora: names(&["librispeech", "speechocean762", "kokoro"]),
+            emotion_corpora: names(&["ravdess", "savee", "nemo", "emodb"]),
+            unlabelled_corpora: names(&["picovoice-s2i"]),
+            held_out: 0.08,
+            held_out_speakers: Vec::new(),
+            rates: vec![1.0],
+            seed: 1,
+        }
+    }
+}
+
+/// An optimiser's settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Steps of linear warm-up.
+    pub warm_up: u64,
+    /// Learning rate at the end, as a share of the peak; cosine in between.
+    pub final_share: f64,
+    /// Adam's first decay.
+    pub beta1: f64,
+    /// Adam's second decay.
+    pub beta2: f64,
+    /// Decoupled weight decay (Loshchilov and Hutter 2019): the L2 regularisation.
+    pub weight_decay: f64,
+    /// L1 regularisation of the weights, applied the same decoupled way.
+    pub l1_decay: f64,
+    /// Gradients are scaled down to this norm.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1.5e-3,
+            warm_up: 200,
+            final_share: 0.05,
+            beta1: 0.9,
+            beta2: 0.98,
+            weight_decay: 0.01,
+            l1_decay: 0.0,
+            clip_norm: 3.0,
+        }
+    }
+}
+
+/// Which formulas the adversaries use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdversarialLoss {
+    /// The article's: `L_D = −E[log D(x)] − E[log(1 − D(G(z)))]`, `L_G = −E[log D(G(z))]`
+    /// (printed there with `D(G(z))` on the wrong side).
+    CrossEntropy,
+    /// Least squares (Mao et al. 2017).
+    #[default]
+    LeastSquares,
+    /// Hinge (Lim and Ye 2017).
+    Hinge,
+}
+
+/// Content encoder and generator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcousticConfig {
+    /// Steps of reconstruction (stage 1).
+    pub steps: u64,
+    /// Steps with conversion and adversaries (stage 2); the encoder stands still.
+    pub adversarial_steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop, 10 ms each.
+    pub frames: usize,
+    /// Weight of the mel's L1 distance.
+    pub mel_weight: f64,
+    /// Weight of the distance of its change over time and over bands, which keeps edges sharp.
+    pub delta_weight: f64,
+    /// Weight of the teacher's features (0: no teacher needed).
+    pub teacher_weight: f64,
+    /// Weight of the adversarial speaker head on the content (Ganin et al. 2016).
+    pub speaker_reversal: f64,
+    /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
+    pub content_noise: f64,
+    /// Stage 2: weight of the adversarial loss.
+    pub adversarial_weight: f64,
+    /// Stage 2: weight of feature matching.
+    pub feature_weight: f64,
+    /// Stage 2: weight of the content that the encoder hears in converted sound.
+    pub consistency_weight: f64,
+    /// Formula of the adversarial loss.
+    pub adversarial_loss: AdversarialLoss,
+    /// Weight of the R1 penalty (Mescheder et al. 2018); 0: off.
+    pub r1_weight: f64,
+    /// Channels of the discriminator's first layer.
+    pub discriminator_width: i64,
+    /// Stage 1.
+    pub optimizer: OptimizerConfig,
+    /// Stage 2, generator.
+    pub generator_optimizer: OptimizerConfig,
+    /// Stage 2, discriminator. The article's Adam: 2e-4, β₁ 0.5.
+    pub discriminator_optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean, which is what is shipped.
+    pub ema: f64,
+}
+
+impl Default for AcousticConfig {
+    fn default() -> Self {
+        Self {
+            steps: 5000,
+            adversarial_steps: 2000,
+            batch: 16,
+            frames: 200,
+            mel_weight: 4.0,
+            delta_weight: 2.0,
+            teacher_weight: 1.0,
+            speaker_reversal: 0.2,
+            content_noise: 0.2,
+            adversarial_weight: 0.3,
+            feature_weight: 0.5,
+            consistency_weight: 1.0,
+            adversarial_loss: AdversarialLoss::LeastSquares,
+            r1_weight: 0.0,
+            discriminator_width: 16,
+            optimizer: OptimizerConfig::default(),
+            generator_optimizer: OptimizerConfig {
+                learning_rate: 3e-4,
+                beta1: 0.5,
+                ..OptimizerConfig::default()
+            },
+            discriminator_optimizer: OptimizerConfig {
+                learning_rate: 2e-4,
+                beta1: 0.5,
+                beta2: 0.999,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.998,
+        }
+    }
+}
+
+/// Vocoder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VocoderConfig {
+    /// Steps with spectral losses.
+    pub steps: u64,
+    /// Steps with adversaries after them.
+    pub adversarial_steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Lengths of the Fourier transforms of the spectral loss.
+    pub resolutions: Vec<i64>,
+    /// Lengths of the discriminators' transforms.
+    pub discriminator_resolutions: Vec<i64>,
+    /// Channels of the discriminators.
+    pub discriminator_width: i64,
+    /// Weight of the adversarial loss.
+    pub adversarial_weight: f64,
+    /// Weight of feature matching.
+    pub feature_weight: f64,
+    /// Formula of the adversarial loss.
+    pub adversarial_loss: AdversarialLoss,
+    /// Spectral steps.
+    pub optimizer: OptimizerConfig,
+    /// Adversarial steps, both sides.
+    pub adversarial_optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+}
+
+impl Default for VocoderConfig {
+    fn default() -> Self {
+        Self {
+            steps: 2000,
+            adversarial_steps: 800,
+            batch: 8,
+            frames: 100,
+            resolutions: vec![2048, 1024, 512, 256],
+            discriminator_resolutions: vec![1024, 512],
+            discriminator_width: 16,
+            adversarial_weight: 0.1,
+            feature_weight: 0.5,
+            adversarial_loss: AdversarialLoss::LeastSquares,
+            optimizer: OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() },
+            adversarial_optimizer: OptimizerConfig {
+                learning_rate: 2e-4,
+                beta1: 0.5,
+                beta2: 0.999,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.998,
+        }
+    }
+}
+
+/// Emotion adapter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmotionConfig {
+    /// Steps of reconstruction of acted speech.
+    pub steps: u64,
+    /// Steps with the emotion classifier and discriminator on converted neutral speech.
+    pub adversarial_steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Weight of the emotion classifier's loss on converted sound.
+    pub classifier_weight: f64,
+    /// Weight of content consistency.
+    pub consistency_weight: f64,
+    /// L1 weight on the change itself, so that it moves no more than it must.
+    pub change_weight: f64,
+    /// Optimiser of the adapter and of the actors' embeddings.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+}
+
+impl Default for EmotionConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1500,
+            adversarial_steps: 500,
+            batch: 16,
+            frames: 160,
+            classifier_weight: 0.3,
+            consistency_weight: 0.5,
+            change_weight: 0.05,
+            optimizer: OptimizerConfig::default(),
+            ema: 0.998,
+        }
+    }
+}
+
+/// What the pack is called and which speakers become its voices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PackConfig {
+    /// Name of the pack.
+    pub name: String,
+    /// One line for the panel.
+    pub description: String,
+    /// Licence of the voice weights.
+    pub licence: String,
+    /// Licence of the emotion weights.
+    pub emotion_licence: String,
+    /// Version of the pack.
+    pub version: String,
+    /// The voices.
+    pub voices: Vec<VoiceConfig>,
+}
+
+impl Default for PackConfig {
+    fn default() -> Self {
+        Self {
+            name: "Mien".into(),
+            description: String::new(),
+            licence: String::new(),
+            emotion_licence: String::new(),
+            version: "1".into(),
+            voices: Vec::new(),
+        }
+    }
+}
+
+/// One shipped voice.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VoiceConfig {
+    /// Invented name.
+    pub name: String,
+    /// Speaker in the corpora.
+    pub speaker: String,
+    /// One line.
+    pub description: String,
+    /// `"f"` or `"m"`.
+    pub gender: String,
+}

@@ -1,0 +1,138 @@
+//! Training of the vocoder: spectral distance first, then adversaries beside it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use tch::nn::VarStore;
+use tch::{no_grad, Device, Tensor};
+
+use super::adversarial::{discriminator_loss, feature_matching, generator_loss};
+use super::batches::{sound_batches, Pool, Shape, SoundBatch};
+use super::checkpoint;
+use super::config::TrainConfig;
+use super::losses::spectral_loss;
+use super::optimizer::{AdamW, WeightMean};
+use super::session::Session;
+use crate::networks::{SourceSpectra, SpectrogramDiscriminators, Vocoder};
+
+/// A vocoder and its variables.
+#[derive(Debug)]
+pub struct VocoderNetworks {
+    /// Holds every variable.
+    pub store: VarStore,
+    /// The vocoder.
+    pub vocoder: Vocoder,
+}
+
+impl VocoderNetworks {
+    /// A fresh vocoder.
+    pub fn new(config: &TrainConfig, device: Device) -> Self {
+        let store = VarStore::new(device);
+        let vocoder = Vocoder::new(&(store.root() / "vocoder"), &config.networks);
+        Self { store, vocoder }
+    }
+}
+
+/// What a run needs besides its networks.
+pub struct VocoderRun<'a> {
+    /// The recipe.
+    pub config: &'a TrainConfig,
+    /// Speech.
+    pub pool: Arc<Pool>,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// When to stop.
+    pub deadline: Option<Instant>,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// Name of the checkpoint in a run's folder.
+pub const CHECKPOINT: &str = "vocoder.safetensors";
+
+impl VocoderRun<'_> {
+    /// Both stages, going on from the run folder's checkpoint. Returns whether all steps are done.
+    pub fn train(&self, networks: &VocoderNetworks) -> Result<bool> {
+        let c = &self.config.vocoder;
+        let total = c.steps + c.adversarial_steps;
+        let adversary_store = VarStore::new(self.device);
+        let adversary = SpectrogramDiscriminators::new(
+            &adversary_store.root(),
+            &c.discriminator_resolutions,
+            c.discriminator_width,
+        );
+        let named = || checkpoint::named(&networks.store);
+        let mut adam = AdamW::new(&c.optimizer, named(), c.steps);
+        let mut fine = AdamW::new(&c.adversarial_optimizer, named(), c.adversarial_steps);
+        let mut adversary_adam =
+            AdamW::new(&c.adversarial_optimizer, checkpoint::named(&adversary_store), c.adversarial_steps);
+        let mut mean = WeightMean::new(c.ema, named());
+        let path = self.folder.join(CHECKPOINT);
+        let mut step = 0;
+        if path.is_file() {
+            let saved = checkpoint::read(&path)?;
+            step = saved.get("step").map_or(0, |t| t.int64_value(&[]).max(0) as u64);
+            checkpoint::load_into(&networks.store, &saved, "live");
+            checkpoint::load_into(&adversary_store, &saved, "adversary");
+            adam.restore(&saved, step.min(c.steps));
+            fine.restore(&saved, step.saturating_sub(c.steps));
+            adversary_adam.restore(&saved, step.saturating_sub(c.steps));
+            mean.restore(&saved, step);
+        }
+        let shape = Shape { batch: c.batch, frames: c.frames };
+        let batches = sound_batches(self.pool.clone(), shape, self.config.data.seed.wrapping_add(step));
+        let names = ["spectral", "generator", "features", "adversary"];
+        let mut session = Session::new(&self.folder, "vocoder", &names, (step, total), self.deadline)?;
+        while step < total && !session.over() {
+            let batch = batches.recv()?.to_device(self.device);
+            let playing = step >= c.steps;
+            let rate = if playing { fine.learning_rate() } else { adam.learning_rate() };
+            let sound = vocode(&networks.vocoder, &batch);
+            let spectral = spectral_loss(&sound, &batch.sound, &batch.band, &c.resolutions);
+            let mut values = vec![spectral.double_value(&[]), 0.0, 0.0, 0.0];
+            let norm = if playing {
+                let fakes = adversary.judge(&sound);
+                let reals = no_grad(|| adversary.judge(&batch.sound));
+                let pairs = || reals.iter().zip(&fakes);
+                let formula = c.adversarial_loss;
+                let sum = |terms: Vec<Tensor>| Tensor::stack(&terms, 0).mean(tch::Kind::Float);
+                let adversarial = sum(fakes.iter().map(|f| generator_loss(formula, &f.scores)).collect());
+                let features = sum(pairs().map(|(r, f)| feature_matching(r, f)).collect());
+                values[1] = adversarial.double_value(&[]);
+                values[2] = features.double_value(&[]);
+                let loss = spectral + adversarial * c.adversarial_weight + features * c.feature_weight;
+                let norm = fine.backward_step(&loss);
+                let fakes = adversary.judge(&sound.detach());
+                let reals = adversary.judge(&batch.sound);
+                let pairs = reals.iter().zip(&fakes);
+                let loss = sum(pairs.map(|(r, f)| discriminator_loss(formula, &r.scores, &f.scores)).collect());
+                values[3] = loss.double_value(&[]);
+                adversary_adam.backward_step(&loss);
+                norm
+            } else {
+                adam.backward_step(&spectral)
+            };
+            mean.update();
+            step += 1;
+            session.record(step, rate, norm, &values)?;
+            if session.due() || step == total || session.over() {
+                let mut all = checkpoint::prefixed("live", named());
+                all.extend(checkpoint::prefixed("ema", mean.named()));
+                all.extend(checkpoint::prefixed("adversary", checkpoint::named(&adversary_store)));
+                all.extend(if playing { fine.state() } else { adam.state() });
+                all.extend(adversary_adam.state());
+                all.push(("step".into(), Tensor::from(step as i64)));
+                checkpoint::write(&path, &all)?;
+            }
+        }
+        session.finish();
+        Ok(step >= total)
+    }
+}
+
+fn vocode(vocoder: &Vocoder, batch: &SoundBatch) -> Tensor {
+    let source = SourceSpectra { pulses: batch.pulses.shallow_clone(), noise: batch.noise.shallow_clone() };
+    vocoder.vocode(&batch.mel, &batch.prosody, &source)
+}
