@@ -1,0 +1,118 @@
+use crate::HOP;
+
+/// Samples per second after decimation.
+pub(super) const LOW_RATE: f32 = 12_000.0;
+/// Decimated samples per hop.
+const LOW_HOP: usize = HOP / 2;
+/// Taps of the low-pass, at 24 kHz. Odd, so that its delay is a whole number of samples.
+const TAPS: usize = 41;
+/// Decimated samples between the instant in question and the end of the input, after the delay of the low-pass.
+pub(super) const FUTURE: usize = (super::PitchTracker::LOOKAHEAD_SAMPLES - (TAPS - 1) / 2) / 2;
+/// Decimated samples that are kept: as many before the instant as after it.
+pub(super) const SPAN: usize = 2 * FUTURE;
+/// Samples at 24 kHz that are kept.
+const FULL: usize = HOP + 2 * super::PitchTracker::LOOKAHEAD_SAMPLES;
+
+/// Keeps the last 50 ms in two versions: whole, and high- and low-passed at half the rate.
+pub(super) struct Front {
+    taps: [f32; TAPS],
+    high_pass: Biquad,
+    /// High-passed at 24 kHz; what the low-pass still needs is kept.
+    passed: [f32; TAPS - 1 + HOP],
+    low: [f32; SPAN],
+    full: [f32; FULL],
+}
+
+impl Front {
+    pub(super) fn new() -> Self {
+        Self {
+            taps: low_pass(1900.0 / 24_000.0),
+            high_pass: Biquad::high_pass(50.0 / 24_000.0),
+            passed: [0.0; TAPS - 1 + HOP],
+            low: [0.0; SPAN],
+            full: [0.0; FULL],
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self {
+            taps: self.taps,
+            ..Self::new()
+        };
+    }
+
+    pub(super) fn push(&mut self, hop: &[f32; HOP]) {
+        self.full.copy_within(HOP.., 0);
+        self.full[FULL - HOP..].copy_from_slice(hop);
+        self.passed.copy_within(HOP.., 0);
+        for (out, &sample) in self.passed[TAPS - 1..].iter_mut().zip(hop) {
+            // One NaN would stay in the recursive filter for ever.
+            *out = self
+                .high_pass
+                .step(if sample.is_finite() { sample } else { 0.0 });
+        }
+        self.low.copy_within(LOW_HOP.., 0);
+        for (i, out) in self.low[SPAN - LOW_HOP..].iter_mut().enumerate() {
+            let from = 2 * i + 1;
+            *out = self.passed[from..from + TAPS]
+                .iter()
+                .zip(&self.taps)
+                .map(|(x, w)| x * w)
+                .sum();
+        }
+    }
+
+    /// The decimated sound; the instant in question lies in the middle.
+    pub(super) fn low(&self) -> &[f32; SPAN] {
+        &self.low
+    }
+
+    /// The sound as it came, 30 ms of it, centred at the instant in question.
+    pub(super) fn full(&self) -> &[f32] {
+        let centre = FULL - super::PitchTracker::LOOKAHEAD_SAMPLES;
+        &self.full[centre - 360..centre + 360]
+    }
+}
+
+/// Hann-windowed sinc; `cutoff` relative to the sample rate.
+fn low_pass(cutoff: f64) -> [f32; TAPS] {
+    let middle = (TAPS / 2) as f64;
+    let raw: [f64; TAPS] = std::array::from_fn(|i| {
+        let t = i as f64 - middle;
+        let phase = std::f64::consts::TAU * cutoff * t;
+        let sinc = if t == 0.0 { 1.0 } else { phase.sin() / phase };
+        sinc * (0.5 + 0.5 * (std::f64::consts::PI * t / (middle + 1.0)).cos())
+    });
+    let sum: f64 = raw.iter().sum();
+    raw.map(|w| (w / sum) as f32)
+}
+
+/// Second-order filter, transposed direct form II.
+struct Biquad {
+    b: [f32; 3],
+    a: [f32; 2],
+    state: [f32; 2],
+}
+
+impl Biquad {
+    /// Butterworth high-pass; `cutoff` relative to the sample rate.
+    fn high_pass(cutoff: f64) -> Self {
+        let k = (std::f64::consts::PI * cutoff).tan();
+        let norm = 1.0 / (1.0 + std::f64::consts::SQRT_2 * k + k * k);
+        Self {
+            b: [norm as f32, (-2.0 * norm) as f32, norm as f32],
+            a: [
+                (2.0 * (k * k - 1.0) * norm) as f32,
+                ((1.0 - std::f64::consts::SQRT_2 * k + k * k) * norm) as f32,
+            ],
+            state: [0.0; 2],
+        }
+    }
+
+    fn step(&mut self, x: f32) -> f32 {
+        let y = self.b[0] * x + self.state[0];
+        self.state[0] = self.b[1] * x - self.a[0] * y + self.state[1];
+        self.state[1] = self.b[2] * x - self.a[1] * y;
+        y
+    }
+}

@@ -1,0 +1,108 @@
+use super::*;
+use crate::RATE;
+use std::f64::consts::TAU;
+
+/// A voice-like sound: harmonics falling by 6 dB an octave up to 5 kHz, along a given course of pitch.
+fn voice(f0: impl Fn(f64) -> f64, seconds: f64) -> Vec<f32> {
+    let mut phase = 0.0;
+    (0..(seconds * f64::from(RATE)) as usize)
+        .map(|i| {
+            let hz = f0(i as f64 / f64::from(RATE));
+            phase += TAU * hz / f64::from(RATE);
+            (1..=40)
+                .filter(|&k| f64::from(k) * hz < 5000.0)
+                .map(|k| (f64::from(k) * phase).sin() / f64::from(k))
+                .sum::<f64>() as f32
+                * 0.2
+        })
+        .collect()
+}
+
+fn seconds_of(frame: usize) -> f64 {
+    ((frame + 1) * HOP) as f64 / f64::from(RATE)
+        - PitchTracker::LOOKAHEAD_SAMPLES as f64 / f64::from(RATE)
+}
+
+#[test]
+fn steady_pitches_over_the_whole_range() {
+    for hz in [
+        62.0, 80.0, 110.0, 155.0, 220.0, 333.0, 440.0, 666.0, 900.0, 980.0,
+    ] {
+        let frames = track(&voice(|_| hz, 0.5));
+        for (n, frame) in frames.iter().enumerate().skip(8) {
+            let cents = 1200.0 * (f64::from(frame.f0_hz) / hz).log2();
+            assert!(
+                cents.abs() < 10.0,
+                "{hz} Hz, frame {n}: {frame:?}, {cents:.1} cents"
+            );
+            assert!(frame.voicing > 0.8);
+        }
+    }
+}
+
+#[test]
+fn the_estimate_belongs_to_the_stated_instant() {
+    // A glide of an octave in half a second: 10 ms beside the instant would be 24 cents.
+    let glide = |t: f64| 120.0 * 2_f64.powf(2.0 * t);
+    let frames = track(&voice(glide, 1.0));
+    let errors: Vec<f64> = (10..frames.len() - 2)
+        .map(|n| 1200.0 * (f64::from(frames[n].f0_hz) / glide(seconds_of(n))).log2())
+        .collect();
+    let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    assert!(mean.abs() < 4.0, "off by {mean:.1} cents on the average");
+    assert!(errors.iter().all(|e| e.abs() < 20.0), "{errors:?}");
+}
+
+#[test]
+fn noise_and_silence_are_unvoiced() {
+    use rand::{RngExt, SeedableRng};
+    let mut random = rand::rngs::StdRng::seed_from_u64(1);
+    let noise: Vec<f32> = (0..RATE as usize)
+        .map(|_| random.random_range(-0.3..0.3))
+        .collect();
+    let voiced = track(&noise).iter().filter(|f| f.f0_hz > 0.0).count();
+    assert!(
+        voiced <= 2,
+        "{voiced} frames of noise were taken for a voice"
+    );
+    assert!(track(&vec![0.0; 4800]).iter().all(|f| *f
+        == PitchFrame {
+            voicing: f.voicing,
+            ..Default::default()
+        }));
+}
+
+#[test]
+fn odd_input_does_no_harm() {
+    let mut tracker = PitchTracker::new();
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30] {
+        let frame = tracker.process(&[bad; HOP]);
+        assert!(
+            frame.f0_hz.is_finite() && frame.voicing.is_finite() && frame.candidate_hz.is_finite(),
+            "{bad}: {frame:?}"
+        );
+    }
+    let clip = voice(|_| 200.0, 2.0);
+    let frame = crate::mel::hops(&clip)
+        .map(|hop| tracker.process(&hop))
+        .last()
+        .unwrap();
+    assert!(
+        (frame.f0_hz - 200.0).abs() < 2.0,
+        "{frame:?} after bad input"
+    );
+}
+
+#[test]
+fn reset_starts_anew() {
+    let clip = voice(|t| 100.0 + 300.0 * t, 0.4);
+    let mut tracker = PitchTracker::new();
+    let run = |tracker: &mut PitchTracker| {
+        crate::mel::hops(&clip)
+            .map(|hop| tracker.process(&hop))
+            .collect::<Vec<_>>()
+    };
+    let first = run(&mut tracker);
+    tracker.reset();
+    assert_eq!(first, run(&mut tracker));
+}
