@@ -1,1 +1,244 @@
-//! mien
+//! Mien: another voice, and another feeling, on the voice that comes in. CLAP and VST3.
+//!
+//! * [`params`]: what a host can automate, and what is saved.
+//! * [`realtime`]: the audio thread's side.
+//! * [`engine`]: the thread that converts, and the one that loads.
+//! * [`editor`]: the panel.
+//! * [`shared`]: what they all know.
+//!
+//! Arrows run one way: editor → params and shared; realtime → rings; engine → rings and the face of
+//! the engine library. This library never links libtorch, so that a host's scan costs nothing.
+
+pub mod editor;
+pub mod engine;
+pub mod params;
+pub mod realtime;
+pub mod shared;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nice_plug::prelude::*;
+
+use editor::PanelApp;
+use engine::EngineHost;
+use engine::pipeline::Pipeline;
+use params::{MienParams, VoiceNames};
+use realtime::processor::Mode;
+use realtime::{Plan, Processor, rings};
+use shared::Shared;
+
+/// Delay in samples at 24 kHz that is planned for before a pack is known: that of the shipped ones.
+const USUAL_CONVERTER_DELAY: u32 = 480;
+
+/// How long an activation for an offline render waits for the engine.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the first VST3 activation waits for the engine. There the mode cannot be known yet
+/// (nice-plug 0.4.2 stores it after the buffer configuration), and a bounce must not start dry.
+const FIRST_VST3_LIMIT: Duration = Duration::from_secs(5);
+
+/// The plugin.
+pub struct Mien {
+    params: Arc<MienParams>,
+    names: Arc<VoiceNames>,
+    shared: Arc<Shared>,
+    /// Started by the first activation: a scan makes instances too.
+    engine: Option<EngineHost>,
+    /// For the editor, which may be made before the engine.
+    remote: editor::RemoteSlot,
+    processor: Option<Processor>,
+    mode: Mode,
+    /// What the present latency was planned for.
+    delay_mode: params::DelayMode,
+    restart_asked: bool,
+}
+
+impl Default for Mien {
+    fn default() -> Self {
+        let names = Arc::<VoiceNames>::default();
+        Self {
+            params: Arc::new(MienParams::new(names.clone())),
+            names,
+            shared: Shared::new(),
+            engine: None,
+            remote: editor::RemoteSlot::default(),
+            processor: None,
+            mode: Mode::Realtime,
+            delay_mode: params::DelayMode::Low,
+            restart_asked: false,
+        }
+    }
+}
+
+impl Mien {
+    /// The converter's delay to plan for, in samples at 24 kHz: the loaded one's, or the one that
+    /// the selected pack's card tells.
+    fn converter_delay(&self) -> u32 {
+        let loaded = self.shared.converter_delay.load(Ordering::Relaxed);
+        if loaded > 0 && !self.shared.busy() {
+            return loaded;
+        }
+        let selection = self.params.selection.lock();
+        let wanted = selection.map(|held| held.pack.clone()).unwrap_or_default();
+        let engine = engine::search::find_engine().ok();
+        let packs = engine::search::packs(engine.as_deref());
+        let pack = packs.iter().find(|pack| pack.card.name == wanted).or(packs.first());
+        pack.map_or(USUAL_CONVERTER_DELAY, |pack| pack.card.delay_samples)
+    }
+}
+
+impl Plugin for Mien {
+    const NAME: &'static str = "Mien";
+    const VENDOR: &'static str = "Mien";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[
+        layout("Stereo", 2, 2),
+        layout("Mono", 1, 1),
+        layout("Mono to stereo", 1, 2),
+    ];
+
+    type Editor = nice_plug_egui::EguiEditor<PanelApp>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(self.params.clone(), self.shared.clone(), self.remote.clone())
+    }
+
+    fn activate(
+        &mut self,
+        layout: &AudioIOLayout,
+        config: &BufferConfig,
+        context: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        let first = self.engine.is_none();
+        if first {
+            let selection = self.params.selection.clone();
+            match EngineHost::start(self.shared.clone(), selection, self.names.clone()) {
+                Ok(engine) => {
+                    self.remote.set(engine.remote());
+                    self.engine = Some(engine);
+                }
+                Err(error) => {
+                    nice_error!("Mien cannot start its engine thread: {error}");
+                    return false;
+                }
+            }
+        }
+        let Some(engine) = &self.engine else { return false };
+        let rate = config.sample_rate.round().max(1.0) as u32;
+        let shape = match Pipeline::shape(rate, self.converter_delay() as usize) {
+            Ok(shape) => shape,
+            Err(error) => {
+                nice_error!("{error}");
+                return false;
+            }
+        };
+        self.delay_mode = self.params.delay_mode.value();
+        let plan = Plan::new(rate, config.max_buffer_size, self.delay_mode, shape);
+        let (audio, engine_end) = rings::connect(plan, config.max_buffer_size);
+        engine.attach(engine_end);
+        engine.choose();
+        let inputs = layout.main_input_channels.map_or(1, NonZeroU32::get) as usize;
+        let thread = engine.thread();
+        let mut processor = Processor::new(
+            plan,
+            config.max_buffer_size,
+            inputs,
+            audio,
+            thread,
+            self.shared.clone(),
+        );
+        processor.reset(&self.params);
+        self.processor = Some(processor);
+        self.shared.plan.store(plan);
+        self.restart_asked = false;
+        self.mode = match config.process_mode {
+            ProcessMode::Offline => Mode::Offline,
+            ProcessMode::Realtime | ProcessMode::Buffered => Mode::Realtime,
+        };
+        let api = context.plugin_api();
+        if self.mode == Mode::Offline {
+            engine.wait_ready(LOAD_LIMIT);
+        } else if first && api == PluginApi::Vst3 {
+            engine.wait_ready(FIRST_VST3_LIMIT);
+        }
+        // nice-plug's standalone cannot report a latency, and complains when asked to.
+        if api != PluginApi::Standalone {
+            context.set_latency_samples(plan.total());
+        }
+        true
+    }
+
+    fn reset(&mut self) {
+        if let Some(processor) = &mut self.processor {
+            processor.reset(&self.params);
+        }
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _aux: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let Some(processor) = &mut self.processor else {
+            return ProcessStatus::Error("Mien is asked to process before it was activated");
+        };
+        processor.process(buffer.as_slice(), &self.params, self.mode);
+        // A latency may only change around an activation, so one is asked for, once.
+        let longer = self.shared.converter_delay.load(Ordering::Relaxed) > processor.plan().converter;
+        if !self.restart_asked && (longer || self.params.delay_mode.value() != self.delay_mode) {
+            self.restart_asked = true;
+            context.request_restart();
+        }
+        // The voice goes on for the latency after the input fell silent.
+        ProcessStatus::Tail(processor.plan().total())
+    }
+
+    fn deactivate(&mut self) {
+        self.processor = None;
+    }
+}
+
+impl ClapPlugin for Mien {
+    const CLAP_ID: &'static str = "org.mien.mien";
+    const CLAP_DESCRIPTION: Option<&'static str> =
+        Some("Another voice, and another feeling, on the voice that comes in");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[
+        ClapFeature::AudioEffect,
+        ClapFeature::PitchShifter,
+        ClapFeature::Mono,
+        ClapFeature::Stereo,
+    ];
+}
+
+impl Vst3Plugin for Mien {
+    const VST3_CLASS_ID: [u8; 16] = *b"MienVoiceAndFace";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Fx, Vst3SubCategory::PitchShift];
+}
+
+/// An audio layout with a main input and a main output.
+const fn layout(name: &'static str, inputs: u32, outputs: u32) -> AudioIOLayout {
+    AudioIOLayout {
+        main_input_channels: NonZeroU32::new(inputs),
+        main_output_channels: NonZeroU32::new(outputs),
+        names: PortNames { layout: Some(name), ..PortNames::const_default() },
+        ..AudioIOLayout::const_default()
+    }
+}
+
+nice_export_clap!(Mien);
+nice_export_vst3!(Mien);
