@@ -1,0 +1,176 @@
+//! The states of Mien in words: what is going on, and what to do about it.
+
+use crate::actions::{PanelAction, StandaloneAction};
+use crate::params::ParamId;
+use crate::state::{EngineStatus, PanelState};
+
+/// How serious a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gravity {
+    /// Good to know.
+    Info,
+    /// Look at this.
+    Warning,
+    /// The converted voice is not heard.
+    Blocking,
+}
+
+/// One notice.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Notice {
+    pub gravity: Gravity,
+    pub title: &'static str,
+    pub text: String,
+    /// Label and meaning of its button.
+    pub action: Option<(&'static str, PanelAction)>,
+}
+
+/// Silence for longer than this is worth a word, in seconds.
+const SILENT_S: f32 = 6.0;
+
+fn notice(gravity: Gravity, title: &'static str, text: String) -> Notice {
+    Notice { gravity, title, text, action: None }
+}
+
+/// The most important notice, if any.
+pub(crate) fn current(state: &PanelState) -> Option<Notice> {
+    blocking(state).or_else(|| passing(state))
+}
+
+/// What keeps the converted voice from being heard.
+fn blocking(state: &PanelState) -> Option<Notice> {
+    let blocking = |title, text, action| Some(Notice { gravity: Gravity::Blocking, title, text, action });
+    if let Some(problem) = state.standalone.as_ref().and_then(|own| own.problem.clone()) {
+        let action = PanelAction::Standalone(StandaloneAction::Reconnect);
+        return blocking("The sound device is gone", problem, Some(("Reconnect", action)));
+    }
+    match &state.engine {
+        EngineStatus::EngineMissing { reason, .. } => {
+            let text = format!(
+                "Your own voice passes unchanged. Run the installer (or `cargo xtask install`), then look again. {reason}"
+            );
+            return blocking("The engine is missing", text, Some(("Look again", PanelAction::Retry)));
+        }
+        EngineStatus::PackMissing { folder } => {
+            let text = format!(
+                "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again, or open one from elsewhere.",
+                folder.display()
+            );
+            return blocking("No voice pack was found", text, Some(("Look again", PanelAction::Retry)));
+        }
+        EngineStatus::Failed(text) => {
+            return blocking("The engine stopped", text.clone(), Some(("Start again", PanelAction::Retry)));
+        }
+        _ => {}
+    }
+    if !state.host.rate_supported {
+        let text = format!(
+            "The session runs at {}. Set it to a rate between 22.05 and 192 kHz (48 kHz is best); until then your own voice passes unchanged.",
+            rate_words(state.host.sample_rate)
+        );
+        return blocking("This sample rate is out of reach", text, None);
+    }
+    None
+}
+
+/// What one should know while it works.
+fn passing(state: &PanelState) -> Option<Notice> {
+    match &state.engine {
+        EngineStatus::Starting => {
+            let text = "The engine warms up; this takes a second or two. Your own voice passes until then.".into();
+            return Some(notice(Gravity::Info, "Starting", text));
+        }
+        EngineStatus::LoadingPack { name, progress } => {
+            let done = progress.map_or_else(String::new, |share| format!(" {:.0} %", share * 100.0));
+            let text = format!("Reading “{name}”{done}. The sound goes on with what was loaded before.");
+            return Some(notice(Gravity::Info, "Loading voices", text));
+        }
+        _ => {}
+    }
+    if state.values.is_on(ParamId::Bypass) {
+        let text = "You hear your own voice, delayed as the converted one is. Press the power button to come back.";
+        return Some(notice(Gravity::Info, "Bypassed", text.into()));
+    }
+    if state.load.overloaded {
+        let text = "This machine is too slow for a moment. Set the delay mode to Safe, raise the buffer size, or close other programs.";
+        return Some(Notice {
+            gravity: Gravity::Warning,
+            title: "Overload",
+            text: text.into(),
+            action: (state.values.get(ParamId::DelayMode) < 0.5)
+                .then_some(("Use Safe", PanelAction::Set(ParamId::DelayMode, 1.0))),
+        });
+    }
+    let meters = &state.meters;
+    if meters.input_clipped {
+        let text = "The input reaches full scale, and the voice will sound harsh. Lower the microphone's level or the In knob.";
+        return Some(notice(Gravity::Warning, "Input too loud", text.into()));
+    }
+    if meters.output_clipped {
+        let text = "The output reaches full scale. Turn the Out knob down a little.";
+        return Some(notice(Gravity::Warning, "Output too loud", text.into()));
+    }
+    if meters.silent_for_s > SILENT_S {
+        let text = if state.standalone.is_some() {
+            "Nothing comes in. Is the microphone muted, or another input chosen under Audio?"
+        } else {
+            "Nothing comes in. Is the track armed or playing, and is its input the right one?"
+        };
+        return Some(notice(Gravity::Info, "No input", text.into()));
+    }
+    None
+}
+
+/// The engine in a word or two, and whether all is well.
+pub(crate) fn engine_words(state: &PanelState) -> (&'static str, Health) {
+    match &state.engine {
+        EngineStatus::Starting => ("Starting", Health::Waiting),
+        EngineStatus::LoadingPack { .. } => ("Loading voices", Health::Waiting),
+        EngineStatus::EngineMissing { .. } => ("Engine missing", Health::Bad),
+        EngineStatus::PackMissing { .. } => ("No voices", Health::Bad),
+        EngineStatus::Failed(_) => ("Stopped", Health::Bad),
+        EngineStatus::Ready if !state.host.rate_supported => ("Rate unsupported", Health::Bad),
+        EngineStatus::Ready if state.values.is_on(ParamId::Bypass) => ("Bypassed", Health::Waiting),
+        EngineStatus::Ready if state.load.overloaded => ("Overloaded", Health::Poor),
+        EngineStatus::Ready if state.host.offline => ("Rendering", Health::Good),
+        EngineStatus::Ready if state.meters.gated => ("Gate closed", Health::Good),
+        EngineStatus::Ready => ("Converting", Health::Good),
+    }
+}
+
+/// How well it goes, for the colour of a dot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Good,
+    Waiting,
+    Poor,
+    Bad,
+}
+
+/// "48 kHz", "44.1 kHz", "22.05 kHz".
+pub(crate) fn rate_words(rate: f32) -> String {
+    let text = format!("{:.2}", rate / 1000.0);
+    format!("{} kHz", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_written_as_people_say_them() {
+        assert_eq!(rate_words(48_000.0), "48 kHz");
+        assert_eq!(rate_words(44_100.0), "44.1 kHz");
+        assert_eq!(rate_words(22_050.0), "22.05 kHz");
+    }
+
+    #[test]
+    fn what_blocks_comes_first() {
+        let mut state = PanelState { engine: EngineStatus::Ready, ..PanelState::default() };
+        assert_eq!(current(&state), None);
+        state.meters.input_clipped = true;
+        assert_eq!(current(&state).map(|n| n.title), Some("Input too loud"));
+        state.engine = EngineStatus::PackMissing { folder: "/packs".into() };
+        assert_eq!(current(&state).map(|n| n.gravity), Some(Gravity::Blocking));
+    }
+}

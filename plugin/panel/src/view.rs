@@ -1,0 +1,417 @@
+//! The panel itself: its own state, the order of the sections, undo and A/B.
+
+use std::collections::HashMap;
+
+use egui::{Rect, Ui};
+
+use crate::actions::{PanelAction, Sound};
+use crate::context::{Cx, Held};
+use crate::live::LiveView;
+use crate::params::ParamId;
+use crate::portrait::{self, Portrait};
+use crate::state::{Memory, PanelState};
+use crate::theme::Theme;
+use crate::widgets::layout::{cut_bottom, cut_left, cut_right, cut_top};
+use crate::widgets::{control::Drag, entry::Typing};
+use crate::{emotion, fonts, global, help, live, onboarding, settings, shape, standalone, voices};
+
+/// A page that covers the sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Settings.
+    Settings,
+    /// Help.
+    Help,
+    /// Devices, recorder, player, routing and MIDI of the standalone.
+    Standalone,
+}
+
+/// How far a repeated step of the same kind joins the one before in the undo history, in seconds.
+const JOIN_S: f64 = 0.8;
+/// Steps that undo remembers.
+const UNDO_DEPTH: usize = 100;
+
+/// Which of the two sounds is heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Slot {
+    #[default]
+    A,
+    B,
+}
+
+/// What is done to the whole sound at the end of a frame.
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    Undo,
+    Redo,
+    Apply(Sound),
+    Switch(Slot),
+    CopyToOther,
+}
+
+/// Which kind of step came last, for joining.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum StepKind {
+    Param(ParamId),
+    Voices,
+    Many,
+}
+
+/// Sounds to go back to.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    undo: Vec<Sound>,
+    redo: Vec<Sound>,
+    /// The sound before the running gestures.
+    open: Option<Sound>,
+    running: usize,
+    kind: Option<StepKind>,
+    last: Option<(StepKind, f64)>,
+}
+
+impl History {
+    pub(crate) fn can_undo(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
+    pub(crate) fn can_redo(&self) -> bool {
+        !self.redo.is_empty()
+    }
+
+    fn remember(&mut self, sound: Sound) {
+        self.undo.push(sound);
+        if self.undo.len() > UNDO_DEPTH {
+            self.undo.remove(0);
+        }
+        self.redo.clear();
+    }
+
+    /// Takes note of what a frame did.
+    fn observe(&mut self, state: &PanelState, actions: &[PanelAction], now: f64) {
+        for action in actions {
+            let kind = match action {
+                PanelAction::BeginGesture(param) if param.is_sound() => {
+                    self.running += 1;
+                    StepKind::Param(*param)
+                }
+                PanelAction::EndGesture(param) if param.is_sound() => {
+                    self.running = self.running.saturating_sub(1);
+                    continue;
+                }
+                PanelAction::ChooseVoice(_) | PanelAction::SetMorph(_) => StepKind::Voices,
+                _ => continue,
+            };
+            if self.open.is_none() {
+                self.open = Some(Sound::of(state));
+                self.kind = Some(kind);
+            } else if self.kind != Some(kind) {
+                self.kind = Some(StepKind::Many);
+            }
+        }
+        if self.running > 0 {
+            return;
+        }
+        let (Some(before), Some(kind)) = (self.open.take(), self.kind.take()) else { return };
+        let joins = self.last.is_some_and(|(last, at)| last == kind && now - at < JOIN_S);
+        if !joins || self.undo.is_empty() {
+            self.remember(before);
+        }
+        self.last = Some((kind, now));
+    }
+}
+
+/// The panel's own state.
+pub(crate) struct View {
+    pub memory: Memory,
+    pub page: Option<Page>,
+    /// Step of the first-start tour, while it is shown.
+    pub tour: Option<usize>,
+    pub held: Vec<Held>,
+    pub drag: Option<Drag>,
+    pub typing: Option<Typing>,
+    pub history: History,
+    pub slot: Slot,
+    /// The sound that is not heard.
+    pub other: Option<Sound>,
+    pub command: Option<Command>,
+    /// The last input came from the keyboard: show where the focus is.
+    pub keyboard: bool,
+    pub live: LiveView,
+    /// Columns of the live view at the last frame.
+    pub last_total: u64,
+    pub voices: voices::VoicesView,
+    pub presets: global::PresetsView,
+    pub standalone: standalone::StandaloneView,
+    pub emotion: emotion::EmotionView,
+    portraits: HashMap<String, Portrait>,
+    portraits_of: u64,
+    themed: Option<Theme>,
+}
+
+impl View {
+    /// The portrait of a voice; made once.
+    pub(crate) fn portrait(&self, name: &str) -> Portrait {
+        self.portraits.get(name).copied().unwrap_or_else(|| portrait::from_name(name))
+    }
+
+    /// Changes what is kept for the next time.
+    pub(crate) fn remember(&mut self, change: impl FnOnce(&mut Memory)) {
+        change(&mut self.memory);
+    }
+}
+
+/// The panel. One per open window; cheap to make.
+pub struct Panel {
+    view: View,
+    remembered: Memory,
+}
+
+impl Panel {
+    /// A panel that continues from what the last one asked to remember.
+    pub fn new(memory: Memory) -> Self {
+        let tour = (!memory.welcomed).then_some(0);
+        Self {
+            remembered: memory.clone(),
+            view: View {
+                memory,
+                page: None,
+                tour,
+                held: Vec::new(),
+                drag: None,
+                typing: None,
+                history: History::default(),
+                slot: Slot::default(),
+                other: None,
+                command: None,
+                keyboard: false,
+                live: LiveView::default(),
+                last_total: 0,
+                voices: voices::VoicesView::default(),
+                presets: global::PresetsView::default(),
+                standalone: standalone::StandaloneView::default(),
+                emotion: emotion::EmotionView::default(),
+                portraits: HashMap::new(),
+                portraits_of: 0,
+                themed: None,
+            },
+        }
+    }
+
+    /// Installs the panel's fonts. Call it once for each context before the first frame; without
+    /// it the first frame stays empty.
+    pub fn install(ctx: &egui::Context) {
+        fonts::install(ctx);
+        ctx.data_mut(|data| data.insert_temp(installed_id(), true));
+    }
+
+    /// Opens a page, or goes back to the sections.
+    pub fn open_page(&mut self, page: Option<Page>) {
+        self.view.page = page;
+    }
+
+    /// What is to be kept for the next time.
+    pub fn memory(&self) -> &Memory {
+        &self.view.memory
+    }
+
+    /// Takes over a sound that the owner read from a preset file: returns what must be done, and
+    /// makes it one step of undo.
+    pub fn apply_sound(&mut self, sound: &Sound, state: &PanelState) -> Vec<PanelAction> {
+        let actions = sound.actions_from(state);
+        if !actions.is_empty() {
+            self.view.history.remember(Sound::of(state));
+        }
+        actions
+    }
+
+    /// Draws one frame into all of `ui` and returns what the person did.
+    pub fn ui(&mut self, ui: &mut Ui, state: &PanelState) -> Vec<PanelAction> {
+        let ctx = ui.ctx().clone();
+        if !ctx.data(|data| data.get_temp::<bool>(installed_id()).unwrap_or(false)) {
+            Self::install(&ctx);
+            ctx.request_repaint();
+            return Vec::new();
+        }
+        let now = ctx.input(|input| input.time);
+        let view = &mut self.view;
+        if Cx::settle(&mut view.held, state, now) {
+            ctx.request_repaint_after_secs(0.1);
+        }
+        refresh_portraits(view, state);
+        let theme = Theme::new(view.memory.dark, accent_hue(view, state));
+        if view.themed != Some(theme) {
+            theme.apply(&ctx);
+            ui.set_style(ctx.global_style());
+            view.themed = Some(theme);
+        }
+        watch_keyboard(&ctx, view);
+        let mut cx = Cx { state, view, theme, out: Vec::new(), now };
+        sections(ui, &mut cx);
+        live::keep_moving(&ctx, &mut cx);
+        let mut actions = std::mem::take(&mut cx.out);
+        let view = cx.view;
+        view.history.observe(state, &actions, now);
+        if let Some(command) = view.command.take() {
+            actions.extend(carry_out(command, view, state));
+            ctx.request_repaint();
+        }
+        if self.remembered != self.view.memory {
+            self.remembered = self.view.memory.clone();
+            actions.push(PanelAction::Remember(self.remembered.clone()));
+        }
+        if !actions.is_empty() {
+            ctx.request_repaint();
+        }
+        actions
+    }
+}
+
+fn installed_id() -> egui::Id {
+    egui::Id::unique("mien fonts installed")
+}
+
+/// Undo, redo, A/B and presets.
+fn carry_out(command: Command, view: &mut View, state: &PanelState) -> Vec<PanelAction> {
+    let current = Sound::of(state);
+    view.held.clear();
+    match command {
+        Command::Undo => {
+            let Some(sound) = view.history.undo.pop() else { return Vec::new() };
+            view.history.redo.push(current);
+            view.history.last = None;
+            sound.actions_from(state)
+        }
+        Command::Redo => {
+            let Some(sound) = view.history.redo.pop() else { return Vec::new() };
+            view.history.undo.push(current);
+            view.history.last = None;
+            sound.actions_from(state)
+        }
+        Command::Apply(sound) => {
+            let actions = sound.actions_from(state);
+            if !actions.is_empty() {
+                view.history.remember(current);
+            }
+            actions
+        }
+        Command::Switch(slot) => {
+            if slot == view.slot {
+                return Vec::new();
+            }
+            view.slot = slot;
+            let sound = view.other.replace(current.clone()).unwrap_or(current);
+            sound.actions_from(state)
+        }
+        Command::CopyToOther => {
+            view.other = Some(current);
+            Vec::new()
+        }
+    }
+}
+
+fn watch_keyboard(ctx: &egui::Context, view: &mut View) {
+    use egui::{Event, Key, KeyboardShortcut, Modifiers};
+    ctx.input(|input| {
+        for event in &input.events {
+            match event {
+                Event::PointerButton { pressed: true, .. } => view.keyboard = false,
+                Event::Key { pressed: true, .. } => view.keyboard = true,
+                _ => {}
+            }
+        }
+    });
+    let pressed = |modifiers, key| {
+        ctx.input_mut(|input| input.consume_shortcut(&KeyboardShortcut::new(modifiers, key)))
+    };
+    let typing = ctx.text_edit_focused();
+    if !typing {
+        if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || pressed(Modifiers::COMMAND, Key::Y) {
+            view.command = Some(Command::Redo);
+        } else if pressed(Modifiers::COMMAND, Key::Z) {
+            view.command = Some(Command::Undo);
+        }
+        if view.tour.is_none() && view.page.is_some() && pressed(Modifiers::NONE, Key::Escape) {
+            view.page = None;
+        }
+    }
+    if pressed(Modifiers::COMMAND, Key::F) {
+        view.page = None;
+        view.voices.focus_search = true;
+    }
+    if pressed(Modifiers::NONE, Key::F1) {
+        view.page = if view.page == Some(Page::Help) { None } else { Some(Page::Help) };
+    }
+}
+
+/// Makes the portraits anew when the voices are others.
+fn refresh_portraits(view: &mut View, state: &PanelState) {
+    let key = portrait::fingerprint(&state.voices);
+    if key != view.portraits_of || view.portraits.len() != state.voices.len() {
+        view.portraits = portrait::of_voices(&state.voices);
+        view.portraits_of = key;
+    }
+}
+
+/// The hue of what is heard: of the voice, or in a morph between those of its voices.
+fn accent_hue(view: &View, state: &PanelState) -> f32 {
+    let mut sum = egui::Vec2::ZERO;
+    for (name, share) in &state.morph {
+        if let Some(portrait) = view.portraits.get(name) {
+            sum += *share * egui::Vec2::angled(portrait.hue.to_radians());
+        }
+    }
+    if sum.length() > 1e-3 {
+        return sum.angle().to_degrees().rem_euclid(360.0);
+    }
+    state.main_voice().map_or(portrait::NEUTRAL_HUE, |entry| view.portrait(&entry.voice.name).hue)
+}
+
+/// Where the sections lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    pub bar: Rect,
+    pub voices: Rect,
+    pub emotion: Rect,
+    pub shape: Rect,
+    pub live: Rect,
+    /// All but the bar.
+    pub page: Rect,
+}
+
+const MARGIN: f32 = 10.0;
+const GAP: f32 = 8.0;
+
+fn places(all: Rect) -> Places {
+    let mut rest = all.shrink(MARGIN);
+    let bar = cut_top(&mut rest, 44.0);
+    cut_top(&mut rest, GAP);
+    let page = rest;
+    // Height beyond the default goes to the sections and to the live view in equal parts.
+    let live = cut_bottom(&mut rest, (146.0 + (all.height() - 560.0) * 0.5).clamp(96.0, 320.0));
+    cut_bottom(&mut rest, GAP);
+    let spare = (all.width() - 900.0).max(-120.0);
+    let voices = cut_left(&mut rest, 236.0 + spare * 0.3);
+    cut_left(&mut rest, GAP);
+    let shape = cut_right(&mut rest, 252.0 + spare * 0.25);
+    cut_right(&mut rest, GAP);
+    Places { bar, voices, emotion: rest, shape, live, page }
+}
+
+fn sections(ui: &mut Ui, cx: &mut Cx) {
+    let all = ui.max_rect();
+    ui.painter().rect_filled(all, 0.0, cx.theme.bg);
+    let places = places(all);
+    global::show(ui, cx, places.bar);
+    match cx.view.page {
+        None => {
+            voices::show(ui, cx, places.voices);
+            emotion::show(ui, cx, places.emotion);
+            shape::show(ui, cx, places.shape);
+            live::show(ui, cx, places.live);
+        }
+        Some(Page::Settings) => settings::show(ui, cx, places.page),
+        Some(Page::Help) => help::show(ui, cx, places.page),
+        Some(Page::Standalone) => standalone::show(ui, cx, places.page),
+    }
+    onboarding::show(ui, cx, &places);
+}
