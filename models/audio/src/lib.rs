@@ -9,8 +9,12 @@ mod decode;
 mod error;
 mod resample;
 mod sound;
+mod stream;
+mod write;
 
 pub use decode::decode;
 pub use error::AudioError;
 pub use resample::resample;
 pub use sound::Sound;
+pub use stream::{Progress, StreamResampler, StreamResamplerError};
+pub use write::{Depth, write};
