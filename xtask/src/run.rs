@@ -9,10 +9,10 @@ use std::process::Command;
 /// What to show.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// A sound file (WAV, FLAC, OGG, MP3) to convert.
+    /// A sound file (WAV, FLAC, OGG, MP3), or a folder of them, to convert.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Where the converted sound goes (WAV or FLAC). Without it: beside FILE, or into target/converted for the sample.
+    /// Where the converted sound goes (WAV or FLAC). Without it: beside FILE, or in target/converted for the sample.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The voice, by name; `target/bundled/mien voices` lists them. Without it: the first of the pack.
@@ -90,15 +90,13 @@ fn convert(bundled: &Bundled, file: &Path, out: &Path, options: &Options) -> Res
         std::fs::create_dir_all(folder)
             .with_context(|| format!("could not make {}", folder.display()))?;
     }
-    let picture = out.with_extension("png");
+    // A picture shows one file; of a folder only the sounds are made.
+    let picture = (!file.is_dir()).then(|| out.with_extension("png"));
     let mut command = Command::new(bundled.program());
-    command
-        .arg("convert")
-        .arg(file)
-        .arg("-o")
-        .arg(out)
-        .arg("--spectrogram")
-        .arg(&picture);
+    command.arg("convert").arg(file).arg("-o").arg(out);
+    if let Some(picture) = &picture {
+        command.arg("--spectrogram").arg(picture);
+    }
     if let Some(voice) = &options.voice {
         command.args(["--voice", voice]);
     }
@@ -108,7 +106,9 @@ fn convert(bundled: &Bundled, file: &Path, out: &Path, options: &Options) -> Res
     command::run(command.args(&options.more))?;
     println!("\nFrom        {}", file.display());
     println!("Sound       {}", out.display());
-    println!("Picture     {}", picture.display());
+    if let Some(picture) = picture {
+        println!("Picture     {}", picture.display());
+    }
     bundled.describe();
     Ok(())
 }
@@ -127,8 +127,12 @@ pub fn sample(root: &Path) -> Result<PathBuf> {
         })
 }
 
-/// `talk.mp3` becomes `talk-mien.wav` in the same folder.
+/// `talk.mp3` becomes `talk-mien.wav` in the same folder, and the folder `takes` becomes `takes-mien`.
 fn beside(file: &Path) -> PathBuf {
+    if file.is_dir() {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        return file.with_file_name(format!("{name}-mien"));
+    }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     file.with_file_name(format!("{stem}-mien.wav"))
 }
@@ -177,6 +181,10 @@ mod tests {
             Path::new("x/talk-mien.wav")
         );
         assert_eq!(beside(Path::new("talk.wav")), Path::new("talk-mien.wav"));
+        let dir = tempfile::tempdir().unwrap();
+        let takes = dir.path().join("takes 1.5");
+        std::fs::create_dir(&takes).unwrap();
+        assert_eq!(beside(&takes), dir.path().join("takes 1.5-mien"));
     }
 
     #[test]
