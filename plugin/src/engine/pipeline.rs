@@ -74,7 +74,7 @@ pub struct Pipeline {
     to_model: StreamResampler,
     from_model: StreamResampler,
     converter: Option<Box<dyn Convert>>,
-    /// The converter that fades out, and how many frames it still plays.
+    /// The converter that goes, and how many frames it still plays.
     former: Option<(Box<dyn Convert>, usize)>,
     /// Delay in samples at 24 kHz that converter and padding have together.
     delay: usize,
@@ -148,11 +148,13 @@ impl Pipeline {
         self.converter.is_some()
     }
 
-    /// Exchanges the converter; for a few frames both are heard.
+    /// Exchanges the converter. Both run until the new one has heard enough to speak, then a few
+    /// frames more, over which the sound moves from one to the other.
     pub fn crossfade(&mut self, mut converter: Box<dyn Convert>) {
         converter.reset();
+        let warm_up = converter.delay().div_ceil(FRAME) + 1;
         let former = self.converter.replace(converter);
-        self.former = former.map(|former| (former, CROSSFADE_FRAMES));
+        self.former = former.map(|former| (former, warm_up + CROSSFADE_FRAMES));
         self.fit_padding();
     }
 
@@ -217,9 +219,10 @@ impl Pipeline {
             let mut fading = [0.0; FRAME];
             // Its failure matters no more.
             let _ = former.step(&self.frame, &mut fading, &controls);
-            let done = CROSSFADE_FRAMES - *left;
+            let done = CROSSFADE_FRAMES as isize - *left as isize;
             for (i, (new, old)) in output.iter_mut().zip(&fading).enumerate() {
-                let part = (done * FRAME + i) as f32 / (CROSSFADE_FRAMES * FRAME) as f32;
+                let part = (done * FRAME as isize + i as isize) as f32;
+                let part = (part / (CROSSFADE_FRAMES * FRAME) as f32).max(0.0);
                 *new = *old + (*new - *old) * part;
             }
             *left -= 1;

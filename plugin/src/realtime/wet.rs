@@ -190,10 +190,11 @@ impl Fader {
     fn silence(&mut self, block: &mut [f32]) {
         for sample in block {
             self.last *= self.fall;
+            // Far below hearing, and far above the slow denormal numbers.
+            if self.last.abs() < 1e-9 {
+                self.last = 0.0;
+            }
             *sample = self.last;
-        }
-        if self.last.abs() < 1e-9 {
-            self.last = 0.0;
         }
         self.gain = 0.0;
     }
