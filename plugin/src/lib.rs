@@ -160,12 +160,12 @@ impl Plugin for Mien {
         );
         processor.reset(&self.params);
         self.processor = Some(processor);
-        self.shared.plan.store(plan);
         self.restart_asked = false;
         self.mode = match config.process_mode {
             ProcessMode::Offline => Mode::Offline,
             ProcessMode::Realtime | ProcessMode::Buffered => Mode::Realtime,
         };
+        self.shared.plan.store(Plan { offline: self.mode == Mode::Offline, ..plan });
         let api = context.plugin_api();
         if self.mode == Mode::Offline {
             engine.wait_ready(LOAD_LIMIT);

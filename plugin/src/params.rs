@@ -1,4 +1,5 @@
-//! Every parameter of the plugin: its identifier, range, unit, and why it is there.
+//! Every parameter of the plugin, and why it is there. Names, ranges, units and words come from the
+//! panel's table ([`mien_panel::PARAMS`]), so that host and panel say the same.
 //!
 //! The voice is the one thing that is not only a parameter. A host can automate the number of a
 //! voice, but a number means another voice in another version of a pack, so the state keeps the
@@ -8,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mien_face::{Controls, EMOTIONS, MORPH_SLOTS};
+use mien_panel::ParamId;
 use nice_plug::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub const LAST_VOICE: i32 = 31;
 
 /// Value of the `gate` parameter, in dB, at and below which the gate is off.
-pub const GATE_OFF_DB: f32 = -90.0;
+pub const GATE_OFF_DB: f32 = mien_panel::params::GATE_OFF_DB;
 
 /// How much time is kept in hand for the converter.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +101,6 @@ pub struct MienParams {
     #[persist = "selection"]
     pub selection: Arc<Mutex<Selection>>,
 
-    /// What the panel remembers between sessions (size, theme, favourites), in its own JSON.
-    #[persist = "panel"]
-    pub panel: Arc<Mutex<String>>,
-
     /// Number of the voice in the loaded pack, so that a host can automate it.
     #[id = "voice"]
     pub voice: IntParam,
@@ -176,42 +174,68 @@ impl MienParams {
         let (to_text, to_value) = (names.clone(), names);
         Self {
             selection: Arc::default(),
-            panel: Arc::default(),
-            voice: IntParam::new("Voice", 0, IntRange::Linear { min: 0, max: LAST_VOICE })
-                .with_value_to_string(Arc::new(move |value| to_text.name(value)))
-                .with_string_to_value(Arc::new(move |text| to_value.value(text))),
-            happy: share("Happy", 0.0, 1.0),
-            sad: share("Sad", 0.0, 1.0),
-            angry: share("Angry", 0.0, 1.0),
-            fearful: share("Fearful", 0.0, 1.0),
-            surprised: share("Surprised", 0.0, 1.0),
-            disgusted: share("Disgusted", 0.0, 1.0),
-            calm: share("Calm", 0.0, 1.0),
-            strength: share("Emotion strength", 1.0, 1.0),
-            pitch: number("Pitch", 24.0, " st"),
-            formant: number("Formant", 6.0, " st"),
-            intonation: share("Intonation", 1.0, 2.0),
-            breath: share("Breath", 1.0, 2.0),
-            auto_pitch: BoolParam::new("Auto pitch", true),
-            gate: FloatParam::new(
-                "Gate",
-                GATE_OFF_DB,
-                FloatRange::Linear { min: GATE_OFF_DB, max: -20.0 },
+            voice: IntParam::new(
+                ParamId::Voice.spec().name,
+                0,
+                IntRange::Linear { min: 0, max: LAST_VOICE },
             )
-            .with_unit(" dB")
-            .with_value_to_string(Arc::new(|db| match db <= GATE_OFF_DB {
-                true => "off".into(),
-                false => format!("{db:.1}"),
-            }))
-            .with_string_to_value(Arc::new(|text| match text.trim().starts_with("off") {
-                true => Some(GATE_OFF_DB),
-                false => text.trim_end_matches([' ', 'd', 'D', 'b', 'B']).parse().ok(),
-            })),
-            mix: share("Mix", 1.0, 1.0),
-            in_gain: number("Input gain", 24.0, " dB"),
-            out_gain: number("Output gain", 24.0, " dB"),
-            bypass: BoolParam::new("Bypass", false).make_bypass(),
-            delay_mode: EnumParam::new("Delay mode", DelayMode::Low).non_automatable(),
+            .with_value_to_string(Arc::new(move |value| to_text.name(value)))
+            .with_string_to_value(Arc::new(move |text| to_value.value(text))),
+            happy: float(ParamId::EmoHappy),
+            sad: float(ParamId::EmoSad),
+            angry: float(ParamId::EmoAngry),
+            fearful: float(ParamId::EmoFearful),
+            surprised: float(ParamId::EmoSurprised),
+            disgusted: float(ParamId::EmoDisgusted),
+            calm: float(ParamId::EmoCalm),
+            strength: float(ParamId::Strength),
+            pitch: float(ParamId::Pitch),
+            formant: float(ParamId::Formant),
+            intonation: float(ParamId::Intonation),
+            breath: float(ParamId::Breath),
+            auto_pitch: BoolParam::new(ParamId::AutoPitch.spec().name, true),
+            gate: float(ParamId::Gate),
+            mix: float(ParamId::Mix),
+            in_gain: float(ParamId::InGain),
+            out_gain: float(ParamId::OutGain),
+            bypass: BoolParam::new(ParamId::Bypass.spec().name, false).make_bypass(),
+            delay_mode: EnumParam::new(ParamId::DelayMode.spec().name, DelayMode::Low)
+                .non_automatable(),
+        }
+    }
+
+    /// The framework's pointer to a parameter. It is valid as long as `self`.
+    pub fn pointer(&self, param: ParamId) -> ParamPtr {
+        match param {
+            ParamId::Voice => self.voice.as_ptr(),
+            ParamId::EmoHappy => self.happy.as_ptr(),
+            ParamId::EmoSad => self.sad.as_ptr(),
+            ParamId::EmoAngry => self.angry.as_ptr(),
+            ParamId::EmoFearful => self.fearful.as_ptr(),
+            ParamId::EmoSurprised => self.surprised.as_ptr(),
+            ParamId::EmoDisgusted => self.disgusted.as_ptr(),
+            ParamId::EmoCalm => self.calm.as_ptr(),
+            ParamId::Strength => self.strength.as_ptr(),
+            ParamId::Pitch => self.pitch.as_ptr(),
+            ParamId::Formant => self.formant.as_ptr(),
+            ParamId::Intonation => self.intonation.as_ptr(),
+            ParamId::Breath => self.breath.as_ptr(),
+            ParamId::AutoPitch => self.auto_pitch.as_ptr(),
+            ParamId::Gate => self.gate.as_ptr(),
+            ParamId::Mix => self.mix.as_ptr(),
+            ParamId::InGain => self.in_gain.as_ptr(),
+            ParamId::OutGain => self.out_gain.as_ptr(),
+            ParamId::Bypass => self.bypass.as_ptr(),
+            ParamId::DelayMode => self.delay_mode.as_ptr(),
+        }
+    }
+
+    /// A parameter's present value, plain.
+    pub fn value(&self, param: ParamId) -> f32 {
+        // SAFETY: `self` outlives the pointers.
+        unsafe {
+            let pointer = self.pointer(param);
+            pointer.preview_plain(pointer.unmodulated_normalized_value())
         }
     }
 
@@ -262,19 +286,13 @@ impl Default for Snapshot {
     }
 }
 
-/// A parameter shown in percent.
-fn share(name: &str, default: f32, max: f32) -> FloatParam {
-    FloatParam::new(name, default, FloatRange::Linear { min: 0.0, max })
-        .with_unit(" %")
-        .with_value_to_string(formatters::v2s_f32_percentage(0))
-        .with_string_to_value(formatters::s2v_f32_percentage())
-}
-
-/// A parameter that is 0 in the middle.
-fn number(name: &str, limit: f32, unit: &'static str) -> FloatParam {
-    FloatParam::new(name, 0.0, FloatRange::Linear { min: -limit, max: limit })
-        .with_unit(unit)
-        .with_value_to_string(formatters::v2s_f32_rounded(2))
+/// A continuous parameter, as the panel's table has it.
+fn float(param: ParamId) -> FloatParam {
+    let spec = param.spec();
+    let range = FloatRange::Linear { min: spec.min, max: spec.max };
+    FloatParam::new(spec.name, spec.default, range)
+        .with_value_to_string(Arc::new(|value| spec.format(value)))
+        .with_string_to_value(Arc::new(|text| spec.parse(text)))
 }
 
 const _: () = assert!(MORPH_SLOTS <= LAST_VOICE as usize);
@@ -303,5 +321,24 @@ mod tests {
     fn defaults_are_the_face_s_neutral_controls() {
         let params = MienParams::new(Arc::default());
         assert_eq!(params.snapshot(), Snapshot::default());
+    }
+
+    #[test]
+    fn host_and_panel_agree() {
+        let params = MienParams::new(Arc::default());
+        let map = params.param_map();
+        assert_eq!(map.len(), mien_panel::PARAM_COUNT);
+        for (id, pointer, _) in map {
+            let param = ParamId::from_id(&id).expect("in the panel's table");
+            assert_eq!(params.pointer(param), pointer, "{id}");
+            let spec = param.spec();
+            // SAFETY: `params` is alive.
+            unsafe {
+                assert_eq!(pointer.name(), spec.name);
+                assert_eq!(pointer.preview_plain(0.0), spec.min, "{id}");
+                assert_eq!(pointer.preview_plain(1.0), spec.max, "{id}");
+                assert_eq!(params.value(param), spec.default, "{id}");
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What all threads of one plugin instance know together: atomics for the audio thread, a mutex for
 //! what only slow threads touch.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crossbeam::atomic::AtomicCell;
 use crossbeam::queue::ArrayQueue;
@@ -194,10 +195,12 @@ impl Counters {
     }
 }
 
-/// The last samples of input and output. The audio thread writes them only while a panel watches;
+/// The last samples of input and output. They are written only while a panel watches;
 /// the panel may read a sample that is just being replaced, and draws one wrong pixel.
 pub struct Scope {
-    watched: AtomicBool,
+    /// Microseconds since `start` until which somebody watches.
+    watched_until: AtomicU64,
+    start: Instant,
     input: Trace,
     output: Trace,
 }
@@ -209,26 +212,37 @@ struct Trace {
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { watched: AtomicBool::new(false), input: Trace::new(), output: Trace::new() }
+        Self {
+            watched_until: AtomicU64::new(0),
+            start: Instant::now(),
+            input: Trace::new(),
+            output: Trace::new(),
+        }
     }
 }
 
 impl Scope {
-    /// Whether a panel is open.
-    pub fn watch(&self, open: bool) {
-        self.watched.store(open, Ordering::Relaxed);
+    /// A panel watches, and will say so again before this moment.
+    pub fn watch_until(&self, moment: Instant) {
+        let time = moment.saturating_duration_since(self.start).as_micros() as u64;
+        self.watched_until.store(time, Ordering::Relaxed);
+    }
+
+    fn is_watched(&self) -> bool {
+        let until = self.watched_until.load(Ordering::Relaxed);
+        until > 0 && (self.start.elapsed().as_micros() as u64) < until
     }
 
     /// Keeps input samples. Real-time safe.
     pub fn input(&self, samples: &[f32]) {
-        if self.watched.load(Ordering::Relaxed) {
+        if self.is_watched() {
             self.input.write(samples);
         }
     }
 
     /// Keeps output samples. Real-time safe.
     pub fn output(&self, samples: &[f32]) {
-        if self.watched.load(Ordering::Relaxed) {
+        if self.is_watched() {
             self.output.write(samples);
         }
     }
@@ -279,7 +293,7 @@ mod tests {
     fn the_scope_gives_what_was_written_since() {
         let scope = Scope::default();
         scope.input(&[1.0]);
-        scope.watch(true);
+        scope.watch_until(Instant::now() + std::time::Duration::from_secs(60));
         let mut position = 0;
         let mut seen = Vec::new();
         scope.input(&[2.0, 3.0]);

@@ -41,8 +41,8 @@ fn values_are_shown_in_their_units() {
     let mut host = Host::new();
     host.activate(48_000, 512, Offline).block(&[0.0; 512]);
     assert_eq!(host.text("Happy", 0.8), "80 %");
-    assert_eq!(host.text("Pitch", 0.75), "12.00 st");
-    assert_eq!(host.text("Gate", 0.0), "off dB");
+    assert_eq!(host.text("Pitch", 0.75), "+12 st");
+    assert_eq!(host.text("Gate", 0.0), "Off");
     assert_eq!(host.text("Voice", 1.0), "Ring");
 }
 
@@ -117,7 +117,7 @@ fn controls_are_heard() {
     let _alone = alone();
     let tone = sine(48_000, 1000.0, 30_000);
     let mut host = Host::new();
-    let mut level = |host: &mut Host| {
+    let level = |host: &mut Host| {
         host.reset();
         rms(&host.render(&tone, &[128], Free)[20_000..])
     };

@@ -1,27 +1,37 @@
-//! The panel, as the framework sees it.
+//! The panel in the framework's window: state goes in, actions come out.
+//!
+//! * [`mirror`]: fills the panel's plain state from parameters and shared state.
+//! * [`spectrum`]: spectra of input and output for the live view.
+//! * [`perform`]: carries out what the person did.
+//! * [`library`]: the user's presets, and what the panel remembers.
 
-mod bridge;
-mod plain;
+mod library;
+mod mirror;
+mod perform;
+mod spectrum;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use egui_baseview::Frame;
+use mien_panel::{DEFAULT_SIZE, Panel};
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::LogicalSize;
 use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, NiceEguiApp, RepaintNotifier, baseview,
+    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, baseview,
     create_egui_editor,
 };
 
 use crate::engine::Remote;
 use crate::params::MienParams;
 use crate::shared::Shared;
+use mirror::Mirror;
 
-use nice_plug_egui as egui_baseview;
+/// How often the panel is drawn while nothing is touched: meters and spectra move.
+const FRAME_TIME: Duration = Duration::from_millis(33);
 
-/// Width and height in logical pixels.
-const SIZE: (f64, f64) = (900.0, 560.0);
+/// The scope stops recording when no frame was drawn for this long; the framework does not tell
+/// when a window closes.
+const CLOSED_AFTER: Duration = Duration::from_secs(2);
 
 /// Where the editor finds the engine once it runs.
 #[derive(Clone, Default)]
@@ -45,16 +55,25 @@ pub fn create(
     shared: Arc<Shared>,
     remote: RemoteSlot,
 ) -> Option<EguiEditor<PanelApp>> {
-    let size = LogicalSize::new(SIZE.0, SIZE.1);
-    let state = EguiEditorState::from_size(size, 1.0);
-    let repaint = RepaintNotifier::default();
-    let app = PanelApp { params, shared, remote, context: None };
+    let memory = library::memory();
+    let [width, height] = DEFAULT_SIZE.map(f64::from);
+    let state = EguiEditorState::from_size(LogicalSize::new(width, height), memory.zoom);
+    let app = PanelApp {
+        panel: Panel::new(memory),
+        mirror: Mirror::new(params.clone(), shared.clone()),
+        params,
+        shared,
+        remote,
+        context: None,
+    };
     let settings = EguiNiceSettings::new().with_tile("Mien");
-    create_egui_editor(state, repaint, settings, app)
+    create_egui_editor(state, RepaintNotifier::default(), settings, app)
 }
 
 /// The panel in a window of the framework.
 pub struct PanelApp {
+    panel: Panel,
+    mirror: Mirror,
     params: Arc<MienParams>,
     shared: Arc<Shared>,
     remote: RemoteSlot,
@@ -64,18 +83,32 @@ pub struct PanelApp {
 impl NiceEguiApp for PanelApp {
     fn build(
         &mut self,
-        _egui: egui::Context,
+        egui: egui::Context,
         context: GuiContext,
         _frame: &mut Frame,
     ) -> Result<(), baseview::HandlerError> {
+        Panel::install(&egui);
+        self.mirror.opened(context.plugin_api());
         self.context = Some(context);
-        self.shared.scope.watch(true);
         Ok(())
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut Frame) {
         let Some(context) = self.context.clone() else { return };
-        plain::panel(ui, &self.params, &self.shared, &self.remote, &context);
-        ui.ctx().request_repaint_after(Duration::from_millis(33));
+        self.shared.scope.watch_until(Instant::now() + CLOSED_AFTER);
+        self.mirror.refresh();
+        let actions = self.panel.ui(ui, &self.mirror.state);
+        let mut doer = perform::Doer {
+            params: &self.params,
+            remote: self.remote.get(),
+            context: &context,
+            egui: ui.ctx(),
+            panel: &mut self.panel,
+            mirror: &mut self.mirror,
+        };
+        for action in actions {
+            doer.carry_out(action);
+        }
+        ui.ctx().request_repaint_after(FRAME_TIME);
     }
 }

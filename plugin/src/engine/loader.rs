@@ -53,6 +53,12 @@ pub fn open_engine() -> Result<Engine, String> {
     Ok(engine)
 }
 
+/// Path of the open engine library.
+pub fn engine_path() -> Option<PathBuf> {
+    let open = ENGINE.try_lock().ok()?;
+    open.as_ref().map(|engine| engine.path().to_owned())
+}
+
 /// The loader thread's state.
 pub struct Loader {
     shared: Arc<Shared>,

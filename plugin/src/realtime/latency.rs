@@ -49,6 +49,10 @@ pub struct Plan {
     pub pipeline: u32,
     /// The converter's part of [`Self::pipeline`], in samples at 24 kHz.
     pub converter: u32,
+    /// Largest block of the host, in samples.
+    pub block: u32,
+    /// Whether the host renders offline.
+    pub offline: bool,
 }
 
 impl Plan {
@@ -66,6 +70,8 @@ impl Plan {
             inference: blocks * block,
             pipeline: shape.delay,
             converter: shape.converter,
+            block,
+            offline: false,
         }
     }
 
