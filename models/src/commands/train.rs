@@ -8,10 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, Context, Result};
 use tch::Device;
 
+use crate::nn::set_mixed;
 use crate::corpus::{self, emotion_index, held_out_speakers, Recording};
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
 use crate::train::batches::{Item, Pool};
-use crate::train::config::TrainConfig;
+use crate::train::config::{TrainConfig, VoiceConfig};
+use crate::train::emotion::{measure_prosody, EmotionNetworks, EmotionRun};
+use crate::train::export::{self, VoiceFacts};
+use crate::train::{checkpoint, emotion};
 use crate::train::features::{load_or_make, rated_key, FeatureSet, Teacher};
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
 
@@ -94,6 +98,7 @@ impl TrainArguments {
             tch::set_num_threads(threads);
         }
         tch::manual_seed(config.data.seed as i64);
+        set_mixed(config.data.mixed_precision);
         let device = if tch::Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
         let deadline = self.minutes.map(|m| Instant::now() + Duration::from_secs_f64(m * 60.0));
         let speech = self.speech(&config)?;
@@ -122,6 +127,35 @@ impl TrainArguments {
                 return stopped();
             }
         }
+        if wants(Stage::Emotion) {
+            let networks = EmotionNetworks::new(&config, speech.actors(&config).len(), device);
+            let base = speech.acoustic_networks(&config, device);
+            let run = speech.emotion_run(&config, &self.run, deadline, device)?;
+            load_base(&base, &self.run)?;
+            if !run.train(&networks, &base)? {
+                return stopped();
+            }
+        }
+        if wants(Stage::Export) {
+            self.export(&config, &speech)?;
+        }
+        Ok(())
+    }
+
+    fn export(&self, config: &TrainConfig, speech: &Speech) -> Result<()> {
+        let out = self.out.as_ref().unwrap_or(&self.run);
+        let licences = |names: &[String]| -> Vec<String> { names.iter().map(|n| speech.corpus_line(n)).collect() };
+        let mut corpora = config.data.free_corpora.clone();
+        corpora.extend(config.data.unlabelled_corpora.clone());
+        let facts = speech.voice_facts(config)?;
+        let voices = export::voices(config, &self.run, out, &facts, &licences(&corpora))?;
+        println!("{}", voices.display());
+        if self.run.join(emotion::CHECKPOINT).is_file() {
+            let prosody = measure_prosody(&speech.acted(config, false));
+            let corpora = licences(&config.data.emotion_corpora);
+            let path = export::emotion(config, &self.run, &voices, &prosody, &corpora)?;
+            println!("{}", path.display());
+        }
         Ok(())
     }
 
@@ -140,7 +174,8 @@ impl TrainArguments {
         }
         let features = load_or_make(&recordings, &c.rates, &self.cache)?;
         let held_out = held_out_speakers(&recordings, c.held_out, &c.held_out_speakers);
-        let teacher = self.teacher.as_deref().map(Teacher::read).transpose()?.map(Arc::new);
+        let read = |folder| Teacher::read(folder, config.acoustic.teacher_values);
+        let teacher = self.teacher.as_deref().map(read).transpose()?.map(Arc::new);
         let mut speech = Speech { recordings, features: Arc::new(features), held_out, speakers: Vec::new(), teacher };
         speech.speakers = speech.training_speakers(config);
         tracing::info!(
@@ -151,6 +186,20 @@ impl TrainArguments {
         );
         Ok(speech)
     }
+}
+
+/// The trained encoder, generator and voices, for stages that build on them.
+fn load_base(base: &AcousticNetworks, run: &Path) -> Result<()> {
+    let acoustic = checkpoint::read(&run.join("acoustic.safetensors")).context("train --stage acoustic first")?;
+    checkpoint::load_into(&base.store, &acoustic, "ema");
+    if let Ok(converted) = checkpoint::read(&run.join("convert.safetensors")) {
+        checkpoint::load_into(&base.store, &converted, "ema");
+    }
+    let mut store = base.store.variables();
+    store.values_mut().for_each(|v| {
+        let _ = v.requires_grad_(false);
+    });
+    Ok(())
 }
 
 fn stopped() -> Result<()> {
@@ -256,6 +305,100 @@ impl Speech {
             deadline,
             device,
         })
+    }
+
+    /// Actors of the acted corpora.
+    pub fn actors(&self, config: &TrainConfig) -> Vec<String> {
+        let acted = |r: &&Recording| config.data.emotion_corpora.contains(&r.corpus) && self.trains(r);
+        let mut names: Vec<String> = self.recordings.iter().filter(acted).map(|r| r.speaker.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Acted speech with the actors' rows, each emotion drawn about equally often; with `held_out`
+    /// that of the actors kept away from training.
+    pub fn acted(&self, config: &TrainConfig, held_out: bool) -> Pool {
+        let actors = self.actors(config);
+        let used = |r: &&Recording| {
+            config.data.emotion_corpora.contains(&r.corpus)
+                && !r.emotion.is_empty()
+                && self.held_out.contains(&r.speaker) == held_out
+        };
+        let mut frames = [0.0_f64; mien_face::EMOTIONS.len() + 1];
+        let length = |r: &Recording| self.features.get(&r.key).map_or(0, |f| f.mel.len()) as f64;
+        for r in self.recordings.iter().filter(used) {
+            frames[emotion_index(&r.emotion) as usize] += length(r);
+        }
+        let item = |r: &Recording| Item {
+            key: r.key.clone(),
+            teacher_key: r.key.clone(),
+            rate: 1.0,
+            speaker: actors.binary_search(&r.speaker).map_or(-1, |i| i as i64),
+            emotion: emotion_index(&r.emotion),
+            wide: r.corpus != "emodb",
+            // Class balancing by sampling (the article's option).
+            weight: length(r) / frames[emotion_index(&r.emotion) as usize].max(1.0),
+        };
+        let items = self.recordings.iter().filter(used).map(item).collect();
+        Pool::new(items, self.features.clone(), None)
+    }
+
+    fn emotion_run<'a>(
+        &self,
+        config: &'a TrainConfig,
+        folder: &Path,
+        deadline: Option<Instant>,
+        device: Device,
+    ) -> Result<EmotionRun<'a>> {
+        let acted = self.acted(config, false);
+        if acted.items.is_empty() {
+            bail!("none of the emotion_corpora of [data] is in the given speech");
+        }
+        let prosody = measure_prosody(&acted);
+        for (name, p) in mien_face::EMOTIONS.iter().zip(&prosody) {
+            tracing::info!("{name}: {p:?}");
+        }
+        let neutral = self.pool(config, |_, r| config.data.free_corpora.contains(&r.corpus).then_some(1.0));
+        let row = |v: &VoiceConfig| self.speakers.binary_search(&v.speaker).ok().map(|i| i as i64);
+        Ok(EmotionRun {
+            config,
+            acted: Arc::new(acted),
+            neutral: Arc::new(neutral),
+            shipped: config.pack.voices.iter().filter_map(row).collect(),
+            mean_pitch: self.mean_pitch(config),
+            prosody,
+            folder: folder.to_owned(),
+            deadline,
+            device,
+        })
+    }
+
+    /// What the cards say of each shipped voice.
+    fn voice_facts(&self, config: &TrainConfig) -> Result<Vec<VoiceFacts>> {
+        let pitch = self.pitch_values(config);
+        let facts = |voice: &VoiceConfig| {
+            let row = self
+                .speakers
+                .binary_search(&voice.speaker)
+                .map_err(|_| anyhow::anyhow!("the speaker {} of voice {} is not in the given speech", voice.speaker, voice.name))?;
+            let mut values: Vec<f32> = pitch[row].iter().map(|v| v + 180.0_f32.log2()).collect();
+            values.sort_by(f32::total_cmp);
+            let own = self.recordings.iter().filter(|r| r.speaker == voice.speaker);
+            let frames: usize = own.filter_map(|r| self.features.get(&r.key)).map(|f| f.mel.len()).sum();
+            Ok(VoiceFacts { row, pitch: values, minutes: frames as f32 / 6000.0 })
+        };
+        config.pack.voices.iter().map(facts).collect()
+    }
+
+    /// A corpus with its hours and licence, for the card.
+    fn corpus_line(&self, corpus: &str) -> String {
+        let own: Vec<&Recording> = self.recordings.iter().filter(|r| r.corpus == corpus).collect();
+        let frames: usize = own.iter().filter_map(|r| self.features.get(&r.key)).map(|f| f.mel.len()).sum();
+        let mut licences: Vec<&str> = own.iter().map(|r| r.licence.as_str()).filter(|l| !l.is_empty()).collect();
+        licences.sort_unstable();
+        licences.dedup();
+        format!("{corpus} ({:.1} h; {})", frames as f64 / 360_000.0, licences.join(", "))
     }
 
     /// Mean pitch of each speaker as the networks read it (log₂ of Hz over 180).

@@ -34,9 +34,8 @@ pub fn read(path: &Path) -> Result<Vec<Recording>> {
 }
 
 fn read_manifest(path: &Path) -> Result<Vec<Recording>> {
-    #[derive(serde::Deserialize)]
+    #[derive(Default, serde::Deserialize)]
     #[serde(default)]
-    #[derive(Default)]
     struct Row {
         path: String,
         corpus: String,
@@ -45,6 +44,7 @@ fn read_manifest(path: &Path) -> Result<Vec<Recording>> {
         language: String,
         emotion: String,
         text: String,
+        licence: String,
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {path:?}"))?;
@@ -60,6 +60,7 @@ fn read_manifest(path: &Path) -> Result<Vec<Recording>> {
             language: row.language,
             emotion: emotion_name(&row.emotion).into(),
             text: row.text,
+            licence: row.licence,
         });
     }
     Ok(recordings)

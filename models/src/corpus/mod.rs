@@ -26,6 +26,8 @@ pub struct Recording {
     pub emotion: String,
     /// What is said, where known.
     pub text: String,
+    /// Licence, as the corpus's manifest tells it; empty where unknown.
+    pub licence: String,
 }
 
 /// Index of an emotion for the networks: 0 is neutral (or unknown), 1 + i is `EMOTIONS[i]`.

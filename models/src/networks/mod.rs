@@ -9,7 +9,7 @@ mod vocoder;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;
 pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
-pub use emotion::{EmotionAdapter, EmotionState};
+pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
 pub use generator::{Generator, GeneratorState};
 pub use vocoder::{SourceSpectra, Vocoder, VocoderState, FFT, SPECTRUM};
 

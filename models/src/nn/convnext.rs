@@ -96,12 +96,12 @@ impl ConvNeXt {
             };
             return (picked * &self.kernel).sum_dim_intlist(1, true, None) + &self.kernel_bias;
         }
-        let mut sum = padded.narrow(1, 0, frames) * self.kernel.get(0) + &self.kernel_bias;
-        for tap in 1..taps {
-            let shifted = padded.narrow(1, tap * self.dilation, frames);
-            sum = sum.addcmul(&shifted, &self.kernel.get(tap));
-        }
-        sum
+        // As a 2-D convolution oneDNN runs it twice as fast as the 1-D form or a sum of shifts.
+        let width = self.kernel.size()[1];
+        let image = padded.transpose(1, 2).unsqueeze(2);
+        let kernel = self.kernel.tr().reshape([width, 1, 1, taps]);
+        let out = image.conv2d(&kernel, Some(&self.kernel_bias), 1, 0, [1, self.dilation], width);
+        out.squeeze_dim(2).transpose(1, 2)
     }
 
     fn forward(&self, x: &Tensor, condition: &(Tensor, Tensor), state: &mut BlockState) -> Tensor {
@@ -112,7 +112,7 @@ impl ConvNeXt {
         let width = h.size()[2];
         let h = h.layer_norm(&[width], None::<&Tensor>, None::<&Tensor>, 1e-5, true);
         let h = condition.1.addcmul(&h, &condition.0);
-        let h = self.project.forward(&self.expand.forward(&h).silu());
+        let h = self.project.forward_mixed(&self.expand.forward_mixed(&h).silu()).to_kind(x.kind());
         x.addcmul(&h, &self.layer_scale)
     }
 }

@@ -4,6 +4,7 @@ use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 
 use super::kernel::matrix_vector;
+use super::precision;
 
 /// `y = x Wᵀ + b` on the last dimension.
 #[derive(Debug)]
@@ -32,6 +33,15 @@ impl Linear {
             return self.forward_row(x);
         }
         x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// As [`Self::forward`], in half precision where the training runs mixed. The result is half
+    /// then; the caller brings it back to float after the pair of layers inside a block.
+    pub fn forward_mixed(&self, x: &Tensor) -> Tensor {
+        match precision::reduced() {
+            Some(kind) => x.to_kind(kind).linear(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind))),
+            None => self.forward(x),
+        }
     }
 
     /// The plain kernel knows no gradients, no half precision and no other device.

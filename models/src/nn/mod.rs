@@ -4,6 +4,8 @@
 mod convnext;
 mod kernel;
 mod linear;
+mod precision;
 
 pub use convnext::{ConvNeXtConfig, Modulation, Trunk, TrunkState};
 pub use linear::Linear;
+pub use precision::set_mixed;

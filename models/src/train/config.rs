@@ -40,6 +40,8 @@ pub struct DataConfig {
     pub rates: Vec<f64>,
     /// Seed of every random choice.
     pub seed: u64,
+    /// Large products in bfloat16 (processors with AVX-512 BF16 or AMX, and CUDA, gain by it).
+    pub mixed_precision: bool,
 }
 
 impl Default for DataConfig {
@@ -53,6 +55,7 @@ impl Default for DataConfig {
             held_out_speakers: Vec::new(),
             rates: vec![1.0],
             seed: 1,
+            mixed_precision: false,
         }
     }
 }
@@ -126,6 +129,9 @@ pub struct AcousticConfig {
     pub delta_weight: f64,
     /// Weight of the teacher's features (0: no teacher needed).
     pub teacher_weight: f64,
+    /// How many of the teacher's values are used, from the one of most variance on: the last ones
+    /// are mostly noise to a causal encoder.
+    pub teacher_values: usize,
     /// Weight of the adversarial speaker head on the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
@@ -162,6 +168,7 @@ impl Default for AcousticConfig {
             mel_weight: 4.0,
             delta_weight: 2.0,
             teacher_weight: 1.0,
+            teacher_values: 32,
             speaker_reversal: 0.2,
             content_noise: 0.2,
             adversarial_weight: 0.3,

@@ -206,17 +206,18 @@ fn read(path: &Path) -> Result<FeatureSet> {
 pub struct Teacher {
     rate_hz: f64,
     offset_s: f64,
-    /// Values of one frame.
+    /// Values of one frame that are used: the first ones, which hold the most variance.
     pub size: usize,
+    stored: usize,
     frames: HashMap<String, Vec<f16>>,
 }
 
 impl Teacher {
-    /// Reads every `.safetensors` of a folder.
+    /// Reads every `.safetensors` of a folder; `most` values of each frame are used.
     ///
     /// # Errors
     /// When a file is broken or does not tell its `rate_hz` and `offset_s`.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: &Path, most: usize) -> Result<Self> {
         let mut teacher = Self::default();
         for entry in fs::read_dir(folder).with_context(|| format!("cannot read the teacher's folder {folder:?}"))? {
             let path = entry?.path();
@@ -226,6 +227,7 @@ impl Teacher {
                 teacher.read_file(&path).with_context(|| format!("{path:?} is no teacher file"))?;
             }
         }
+        teacher.size = teacher.stored.min(most);
         Ok(teacher)
     }
 
@@ -240,7 +242,7 @@ impl Teacher {
         let tensors = SafeTensors::deserialize(&bytes)?;
         for name in tensors.names() {
             let view = tensors.tensor(name)?;
-            self.size = view.shape()[1];
+            self.stored = view.shape()[1];
             let values = view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
             self.frames.insert(name.to_string(), values);
         }
@@ -254,13 +256,13 @@ impl Teacher {
         let seconds = ((frame + 1) * FRAME) as f64 - CENTRE as f64;
         let seconds = seconds / f64::from(SAMPLE_RATE) * rate;
         let position = ((seconds - self.offset_s) * self.rate_hz).max(0.0);
-        let last = values.len() / self.size - 1;
+        let last = values.len() / self.stored - 1;
         let low = (position as usize).min(last);
         let high = (low + 1).min(last);
         let share = (position - low as f64).min(1.0) as f32;
         for (i, out) in out.iter_mut().enumerate() {
-            let a = values[low * self.size + i].to_f32();
-            let b = values[high * self.size + i].to_f32();
+            let a = values[low * self.stored + i].to_f32();
+            let b = values[high * self.stored + i].to_f32();
             *out = a + share * (b - a);
         }
         true

@@ -1,18 +1,18 @@
 //! Training: from recordings to a pack. `mien train` runs it; see `docs/training.md`.
 
+pub mod acoustic;
 pub mod adversarial;
 pub mod augment;
 pub mod batches;
 pub mod checkpoint;
 pub mod config;
 pub mod curves;
-
+pub mod emotion;
+pub mod export;
 pub mod features;
 pub mod losses;
 pub mod optimizer;
-pub mod acoustic;
 pub mod session;
 pub mod vocoder;
-
 
 pub use config::TrainConfig;

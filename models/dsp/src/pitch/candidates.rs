@@ -8,9 +8,14 @@ const MAX_LAG: usize = (LOW_RATE / MIN_HZ) as usize + 1;
 /// Most candidates that are kept.
 pub(super) const MOST: usize = 12;
 /// Peaks below this are no candidates.
-const LEAST_STRENGTH: f32 = 0.2;
+const LEAST_STRENGTH: f32 = 0.15;
 /// Power added to the energy of each window, per sample: keeps the noise of an idle input from looking periodic.
 const IDLE_POWER: f32 = 1e-9;
+/// How far before and after the instant the correlation is looked at, in samples at 12 kHz (8 ms).
+const BESIDE: isize = 96;
+
+/// Number of values that describe a candidate.
+pub(super) const TRAITS: usize = 16;
 
 /// One guess at the pitch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -18,6 +23,8 @@ pub(super) struct Candidate {
     pub hz: f32,
     /// Normalised correlation of the sound with itself one period later, up to 1.
     pub strength: f32,
+    /// What tells the true period from its multiples and parts.
+    pub traits: [f32; TRAITS],
 }
 
 /// The guesses at one instant.
@@ -39,8 +46,7 @@ impl Candidates {
             self.len += 1;
             return;
         }
-        let weakest =
-            (0..MOST).min_by(|&a, &b| self.list[a].strength.total_cmp(&self.list[b].strength));
+        let weakest = (0..MOST).min_by(|&a, &b| self.list[a].strength.total_cmp(&self.list[b].strength));
         if let Some(weakest) = weakest
             && self.list[weakest].strength < candidate.strength
         {
@@ -51,7 +57,12 @@ impl Candidates {
 
 /// Finds the lags at which the sound resembles itself.
 pub(super) struct Correlator {
-    correlation: [f32; MAX_LAG + 1],
+    /// Over about one and a half periods: follows fast changes.
+    short: [f32; MAX_LAG + 1],
+    /// Over about three periods: sees through noise.
+    long: [f32; MAX_LAG + 1],
+    /// The mean of both.
+    mean: [f32; MAX_LAG + 1],
     /// Energy of all samples before each one.
     energy: [f64; SPAN + 1],
 }
@@ -59,7 +70,9 @@ pub(super) struct Correlator {
 impl Correlator {
     pub(super) fn new() -> Self {
         Self {
-            correlation: [0.0; MAX_LAG + 1],
+            short: [0.0; MAX_LAG + 1],
+            long: [0.0; MAX_LAG + 1],
+            mean: [0.0; MAX_LAG + 1],
             energy: [0.0; SPAN + 1],
         }
     }
@@ -72,59 +85,87 @@ impl Correlator {
             *energy = sum;
         }
         for lag in MIN_LAG..=MAX_LAG {
-            self.correlation[lag] = self.at(sound, lag);
+            self.short[lag] = self.correlate(sound, lag, (3 * lag / 2).max(120), 0);
+            self.long[lag] = self.correlate(sound, lag, (3 * lag).max(240), 0);
+            self.mean[lag] = 0.5 * (self.short[lag] + self.long[lag]);
         }
         found.len = 0;
         for lag in MIN_LAG + 1..MAX_LAG {
-            let [before, here, after] = [
-                self.correlation[lag - 1],
-                self.correlation[lag],
-                self.correlation[lag + 1],
-            ];
+            let [before, here, after] = [self.mean[lag - 1], self.mean[lag], self.mean[lag + 1]];
             if here < LEAST_STRENGTH || here < before || here <= after {
                 continue;
             }
             let bend = before - 2.0 * here + after;
-            let offset = if bend < 0.0 {
-                0.5 * (before - after) / bend
-            } else {
-                0.0
-            };
-            let hz = LOW_RATE / (lag as f32 + offset);
+            let offset = if bend < 0.0 { 0.5 * (before - after) / bend } else { 0.0 };
+            let period = lag as f32 + offset;
             let strength = (here - 0.25 * (before - after) * offset).min(1.0);
-            found.add(Candidate {
-                hz: hz.clamp(MIN_HZ, MAX_HZ),
-                strength,
-            });
+            let hz = (LOW_RATE / period).clamp(MIN_HZ, MAX_HZ);
+            found.add(Candidate { hz, strength, traits: [0.0; TRAITS] });
+        }
+        for candidate in &mut found.list[..found.len] {
+            candidate.traits = self.describe(candidate);
         }
     }
 
-    /// Two windows, one lag apart, lie symmetrically around the middle. They are about two periods long, so that both
-    /// fast changes of a high pitch and the irregular periods of a low one are seen.
-    fn at(&self, sound: &[f32; SPAN], lag: usize) -> f32 {
-        let len = (2 * lag).clamp(120, SPAN - lag);
-        let first = (SPAN - len - lag) / 2;
-        let (a, b) = (
-            &sound[first..first + len],
-            &sound[first + lag..first + lag + len],
-        );
-        let energy = |from: usize| {
-            self.energy[from + len] - self.energy[from] + f64::from(IDLE_POWER) * len as f64
+    fn describe(&self, candidate: &Candidate) -> [f32; TRAITS] {
+        let lag = LOW_RATE / candidate.hz;
+        let best = |from: f32, to: f32| {
+            let from = (from.ceil() as usize).clamp(MIN_LAG, MAX_LAG);
+            let to = (to as usize).clamp(MIN_LAG, MAX_LAG);
+            if from >= to { 0.0 } else { self.mean[from..=to].iter().fold(0.0_f32, |a, &b| a.max(b)) }
         };
+        [
+            at(&self.short, lag),
+            at(&self.long, lag),
+            at(&self.short, lag / 2.0),
+            at(&self.long, lag / 2.0),
+            at(&self.short, lag / 3.0),
+            at(&self.long, lag / 3.0),
+            at(&self.short, lag * 2.0),
+            at(&self.long, lag * 2.0),
+            at(&self.mean, lag * 3.0),
+            at(&self.mean, lag * 1.5),
+            at(&self.mean, lag * 2.0 / 3.0),
+            at(&self.mean, lag * 0.75),
+            best(MIN_LAG as f32 * 1.4, lag * 0.8),
+            best(lag * 1.25, MAX_LAG as f32),
+            (candidate.hz / MIN_HZ).log2(),
+            if lag * 2.0 > MAX_LAG as f32 { 1.0 } else { 0.0 },
+        ]
+    }
+
+    /// The correlation at one period, a little before and a little after the instant.
+    pub(super) fn beside(&self, sound: &[f32; SPAN], hz: f32) -> [f32; 2] {
+        let lag = ((LOW_RATE / hz).round() as usize).clamp(MIN_LAG, MAX_LAG);
+        let len = (3 * lag / 2).clamp(96, SPAN - 2 * BESIDE as usize - lag);
+        [-BESIDE, BESIDE].map(|shift| self.correlate(sound, lag, len, shift))
+    }
+
+    /// Two windows, one lag apart, lie symmetrically around the middle, or `shift` samples after it.
+    fn correlate(&self, sound: &[f32; SPAN], lag: usize, len: usize, shift: isize) -> f32 {
+        let len = len.min(SPAN - lag);
+        let first = ((SPAN - len - lag) / 2).saturating_add_signed(shift);
+        let (a, b) = (&sound[first..first + len], &sound[first + lag..first + lag + len]);
+        let energy = |from: usize| self.energy[from + len] - self.energy[from] + f64::from(IDLE_POWER) * len as f64;
         dot(a, b) / (energy(first) * energy(first + lag)).sqrt() as f32
     }
+}
+
+/// A correlation between two whole lags; 0 outside of what was computed.
+fn at(correlation: &[f32; MAX_LAG + 1], lag: f32) -> f32 {
+    let below = lag as usize;
+    if below < MIN_LAG || below >= MAX_LAG {
+        return 0.0;
+    }
+    let part = lag - below as f32;
+    correlation[below] * (1.0 - part) + correlation[below + 1] * part
 }
 
 /// Sum of products, in lanes that the compiler can turn into vector instructions.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
     let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
+    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
     for (x, y) in a_chunks.zip(b_chunks) {
         for lane in 0..8 {
             lanes[lane] += x[lane] * y[lane];

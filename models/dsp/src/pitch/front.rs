@@ -26,7 +26,7 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new() -> Self {
         Self {
-            taps: low_pass(1900.0 / 24_000.0),
+            taps: low_pass(f64::from(super::p(5)) / 24_000.0),
             high_pass: Biquad::high_pass(50.0 / 24_000.0),
             passed: [0.0; TAPS - 1 + HOP],
             low: [0.0; SPAN],

@@ -10,6 +10,17 @@ mod front;
 mod track;
 mod voicing;
 
+/// dev
+pub const DEFAULTS: [f32; 10] = [0.03, 0.5, 0.9, 2.0, 120.0, 1900.0, 0.2, 0.0, 0.0, 0.0];
+static PARAMS: std::sync::RwLock<[f32; 10]> = std::sync::RwLock::new(DEFAULTS);
+/// dev
+pub fn set_params(p: &[f32]) {
+    PARAMS.write().unwrap().copy_from_slice(p);
+}
+pub(crate) fn p(i: usize) -> f32 {
+    PARAMS.read().unwrap()[i]
+}
+
 use crate::HOP;
 use candidates::{Candidates, Correlator};
 use front::Front;
@@ -60,6 +71,16 @@ impl PitchTracker {
             candidates: Candidates::default(),
             tracker: Tracker::default(),
             voicing: Voicing::default(),
+        }
+    }
+
+    /// dev: candidates with traits
+    pub fn dump(&self, out: &mut Vec<f32>) {
+        for i in 0..candidates::MOST {
+            let c = self.candidates.as_slice().get(i).copied().unwrap_or_default();
+            out.push(c.hz);
+            out.push(c.strength);
+            out.extend(c.traits);
         }
     }
 

@@ -30,13 +30,13 @@ impl Tracker {
         let mut next = [Path::default(); MOST];
         for (path, candidate) in next.iter_mut().zip(list) {
             let octave = (candidate.hz / MIN_HZ).log2();
-            let own = 1.0 - candidate.strength - OCTAVE_COST * octave;
+            let own = 1.0 - candidate.strength - super::p(0) * octave;
             // A jump costs as much as both sides are sure of their pitch.
             let reached = self.paths[..self.len]
                 .iter()
                 .map(|from| {
                     let trust = from.strength.min(candidate.strength);
-                    MEMORY * from.cost + JUMP_COST * trust * (octave - from.octave).abs()
+                    super::p(2) * from.cost + super::p(1) * trust * (octave - from.octave).abs()
                 })
                 .reduce(f32::min)
                 .unwrap_or(0.0);

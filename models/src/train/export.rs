@@ -1,0 +1,142 @@
+//! From checkpoints to packs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use mien_face::{PackDescription, Voice, EMOTIONS};
+use tch::Tensor;
+
+use super::checkpoint::{self, Tensors};
+use super::config::TrainConfig;
+use crate::pack::{self, Card};
+use crate::streaming::{EmotionProsody, DELAY_SAMPLES};
+
+/// What is known of a shipped voice's speech.
+#[derive(Clone, Debug, Default)]
+pub struct VoiceFacts {
+    /// Row of the speaker table.
+    pub row: usize,
+    /// Voiced pitches, log₂ of Hz, sorted.
+    pub pitch: Vec<f32>,
+    /// Minutes of speech.
+    pub minutes: f32,
+}
+
+/// Writes the voice pack; returns its path.
+///
+/// # Errors
+/// When the acoustic or the vocoder checkpoint is missing, or the file cannot be written.
+pub fn voices(config: &TrainConfig, run: &Path, out: &Path, facts: &[VoiceFacts], corpora: &[String]) -> Result<PathBuf> {
+    let acoustic = read(run, "acoustic", "--stage acoustic")?;
+    let converted = checkpoint::read(&run.join("convert.safetensors")).ok();
+    let vocoder = read(run, "vocoder", "--stage vocoder")?;
+    let mut tensors: BTreeMap<String, Tensor> = below(&acoustic, &["content", "generator", "voices"]);
+    if let Some(converted) = &converted {
+        tensors.extend(below(converted, &["generator", "voices"]));
+    }
+    tensors.extend(below(&vocoder, &["vocoder"]));
+    let table = tensors.remove("voices").context("the acoustic checkpoint has no voices")?;
+    let rows: Vec<i64> = facts.iter().map(|f| f.row as i64).collect();
+    tensors.insert("voices".into(), table.index_select(0, &Tensor::from_slice(&rows)));
+    let voice = |(c, f): (&super::config::VoiceConfig, &VoiceFacts)| {
+        let percentile = |p: f32| {
+            let at = (f.pitch.len().saturating_sub(1)) as f32 * p;
+            f.pitch.get(at as usize).copied().unwrap_or(7.0).exp2()
+        };
+        let mean = f.pitch.iter().sum::<f32>() / f.pitch.len().max(1) as f32;
+        Voice {
+            name: c.name.clone(),
+            description: c.description.clone(),
+            gender: c.gender.clone(),
+            f0_low_hz: percentile(0.05),
+            f0_mean_hz: mean.exp2(),
+            f0_high_hz: percentile(0.95),
+            trained_minutes: f.minutes,
+            embedding: Vec::new(),
+        }
+    };
+    let mut steps = vec![format!("acoustic {}", step(&acoustic)), format!("vocoder {}", step(&vocoder))];
+    if let Some(converted) = &converted {
+        steps.push(format!("adversarial conversion {}", step(converted)));
+    }
+    let description = PackDescription {
+        name: config.pack.name.clone(),
+        description: config.pack.description.clone(),
+        licence: config.pack.licence.clone(),
+        non_commercial: false,
+        version: config.pack.version.clone(),
+        trained_on: corpora.to_vec(),
+        steps,
+        delay_samples: DELAY_SAMPLES as u32,
+        voices: config.pack.voices.iter().zip(facts).map(voice).collect(),
+        emotions: Vec::new(),
+    };
+    let card = Card { kind: "voices".into(), description, networks: config.networks.clone(), ..Card::default() };
+    let path = out.join(format!("{}.{}", file_stem(&config.pack.name), pack::EXTENSION));
+    std::fs::create_dir_all(out)?;
+    pack::write(&path, card, &tensors.into_iter().collect::<Vec<_>>())?;
+    Ok(path)
+}
+
+/// Writes the emotion pack beside the voice pack; returns its path.
+///
+/// # Errors
+/// When the emotion checkpoint is missing, or the file cannot be written.
+pub fn emotion(
+    config: &TrainConfig,
+    run: &Path,
+    voices: &Path,
+    prosody: &[EmotionProsody; EMOTIONS.len()],
+    corpora: &[String],
+) -> Result<PathBuf> {
+    let saved = read(run, "emotion", "--stage emotion")?;
+    let description = PackDescription {
+        name: format!("{} emotion", config.pack.name),
+        description: "What feelings do to these voices".into(),
+        licence: config.pack.emotion_licence.clone(),
+        non_commercial: true,
+        version: config.pack.version.clone(),
+        trained_on: corpora.to_vec(),
+        steps: vec![format!("emotion {}", step(&saved))],
+        delay_samples: DELAY_SAMPLES as u32,
+        ..PackDescription::default()
+    };
+    let card = Card {
+        kind: "emotion".into(),
+        description,
+        networks: config.networks.clone(),
+        prosody: prosody.to_vec(),
+        ..Card::default()
+    };
+    let path = pack::emotion_path(voices);
+    pack::write(&path, card, &below(&saved, &["emotion"]).into_iter().collect::<Vec<_>>())?;
+    Ok(path)
+}
+
+fn read(run: &Path, name: &str, how: &str) -> Result<Tensors> {
+    let path = run.join(format!("{name}.safetensors"));
+    checkpoint::read(&path).with_context(|| format!("train that part first ({how})"))
+}
+
+/// Running means of the variables below `parts`, by their names without `ema/`.
+fn below(tensors: &Tensors, parts: &[&str]) -> BTreeMap<String, Tensor> {
+    tensors
+        .iter()
+        .filter_map(|(name, tensor)| {
+            let name = name.strip_prefix("ema/")?;
+            // tch joins the parts of a name with dots.
+            let part = name.split('.').next()?;
+            parts.contains(&part).then(|| (name.to_owned(), tensor.shallow_clone()))
+        })
+        .collect()
+}
+
+fn step(tensors: &Tensors) -> i64 {
+    tensors.get("step").map_or(0, |t| t.int64_value(&[]))
+}
+
+fn file_stem(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    name.chars().map(plain).collect()
+}
