@@ -114,7 +114,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     chips(ui, cx, cut_bottom(&mut rest, 24.0));
     cut_bottom(&mut rest, 8.0);
     cut_top(&mut rest, 4.0);
-    let width = (rest.width() * 0.43).clamp(150.0, 240.0);
+    let width = (rest.width() * 0.45).clamp(160.0, 260.0);
     let mut sliders = cut_right(&mut rest, width);
     cut_right(&mut rest, 8.0);
     wheel(ui, cx, rest);
@@ -122,7 +122,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let row = ((sliders.height() - 8.0) / COUNT as f32).min(34.0);
     for (index, param) in EMOTION_PARAMS.into_iter().enumerate() {
         let place = cut_top(&mut sliders, row);
-        slider::flat(ui, cx, param, place, 62.0, Some(color_of(index, cx.theme.dark)));
+        slider::flat(ui, cx, param, place, 60.0, Some(color_of(index, cx.theme.dark)));
     }
     slider::tall(ui, cx, ParamId::Strength, strength);
 }
@@ -327,7 +327,7 @@ fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], dark: bool, ground: 
         let (mut sum, mut total) = (egui::Rgba::BLACK, 0.0);
         for (index, anchor) in anchors.iter().enumerate() {
             let near = ((direction.dot(*anchor) - 0.55).max(0.0) / 0.45).powi(2) + 1e-3;
-            let color = if dark { oklch(0.50, 0.10, HUES[index]) } else { oklch(0.86, 0.09, HUES[index]) };
+            let color = if dark { oklch(0.48, 0.09, HUES[index]) } else { oklch(0.82, 0.11, HUES[index]) };
             sum = sum + egui::Rgba::from(color) * near;
             total += near;
         }
@@ -337,7 +337,7 @@ fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], dark: bool, ground: 
         let direction = Vec2::angled(step as f32 / STEPS as f32 * TAU);
         let color = tint(direction);
         for ring in RINGS {
-            let share = ((ring - 0.2) / 0.8).powf(1.4) * if dark { 0.62 } else { 0.85 };
+            let share = ((ring - 0.2) / 0.8).powf(1.4) * if dark { 0.58 } else { 0.80 };
             mesh.colored_vertex(centre + ring * radius * direction, mix(ground, color, share));
         }
     }

@@ -55,8 +55,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     }
     cut_right(&mut rest, 8.0);
     for param in [ParamId::OutGain, ParamId::Mix, ParamId::InGain] {
-        let width = if param == ParamId::Mix { 76.0 } else { 88.0 };
-        knob::small(ui, cx, param, cut_right(&mut rest, width));
+        knob::small(ui, cx, param, cut_right(&mut rest, 86.0));
     }
     if let Some(message) = &cx.state.message {
         let drawn = text::line(ui, rest.center(), Align2::CENTER_CENTER, rest.width() - 8.0, message, fonts::regular(11.0), cx.theme.dim);

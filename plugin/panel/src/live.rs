@@ -161,8 +161,8 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
         let image = egui::epaint::RectShape::filled(rect, 8.0, Color32::WHITE).with_texture(scroll.texture.id(), uv);
         painter.add(image);
     }
-    octave_lines(&painter, rect, theme);
     pitch_curve(&painter, rect, &live.columns, color, theme, own);
+    octave_lines(&painter, rect, theme);
     let galley = painter.layout_no_wrap(title.to_owned(), fonts::medium(11.0), color);
     let place = Rect::from_min_size(rect.left_top() + vec2(6.0, 6.0), galley.size() + vec2(12.0, 4.0));
     painter.rect_filled(place, 6.0, fade(theme.sunken, 0.8));
@@ -188,10 +188,13 @@ fn y_of(rect: Rect, hz: f32) -> f32 {
 }
 
 fn octave_lines(painter: &egui::Painter, rect: Rect, theme: Theme) {
-    for (hz, words) in [(100.0, "100"), (1000.0, "1k"), (5000.0, "5k")] {
+    for (hz, words) in [(100.0, "100 Hz"), (1000.0, "1 kHz")] {
         let y = y_of(rect, hz);
         painter.hline(rect.x_range(), y, Stroke::new(1.0, fade(theme.faint, 0.16)));
-        painter.text(pos2(rect.left() + 5.0, y - 1.0), Align2::LEFT_BOTTOM, words, fonts::regular(9.0), fade(theme.faint, 0.9));
+        let galley = painter.layout_no_wrap(words.to_owned(), fonts::regular(9.0), theme.dim);
+        let place = Rect::from_min_size(pos2(rect.left() + 6.0, y - galley.size().y / 2.0), galley.size());
+        painter.rect_filled(place.expand2(vec2(3.0, 0.0)), 3.0, fade(theme.sunken, 0.75));
+        painter.galley(place.min, galley, theme.dim);
     }
 }
 
@@ -341,8 +344,10 @@ fn engine_facts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 fn delay(ui: &mut Ui, cx: &Cx, rect: Rect) {
     let theme = cx.theme;
     let total = cx.state.latency_ms();
-    let number = if total > 0.0 { format!("{total:.1}") } else { "–".into() };
-    let drawn = ui.painter().text(pos2(rect.left(), rect.center().y), Align2::LEFT_CENTER, &number, fonts::display(25.0), theme.text);
+    let known = total > 0.0;
+    let number = if known { format!("{total:.1}") } else { "0.0".into() };
+    let ink = if known { theme.text } else { theme.faint };
+    let drawn = ui.painter().text(pos2(rect.left(), rect.center().y), Align2::LEFT_CENTER, &number, fonts::display(25.0), ink);
     ui.painter().text(pos2(drawn.right() + 6.0, drawn.bottom() - 7.0), Align2::LEFT_BOTTOM, "ms delay", fonts::regular(11.5), theme.dim);
     let host = &cx.state.host;
     let session = format!("{} · {}", notices::rate_words(host.sample_rate), host.max_block);

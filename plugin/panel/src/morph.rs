@@ -85,7 +85,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         return;
     }
     let corners = corners(members.len());
-    let radius = vec2(rect.width() * 0.5 - 38.0, rect.height() * 0.5 - 26.0);
+    let radius = vec2(rect.width() * 0.5 - 38.0, rect.height() * 0.5 - 32.0);
     let at = |point: Vec2| rect.center() + point * radius;
     let id = ui.make_persistent_id("morph pad");
     let response = ui.interact(rect, id, Sense::click_and_drag());

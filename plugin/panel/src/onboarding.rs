@@ -36,7 +36,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, places: &Places) {
         return;
     }
     let target = [places.voices, places.emotion, places.live][step.min(2)];
-    let screen = ui.max_rect();
+    let screen = ui.ctx().content_rect();
     let size = vec2(268.0, 158.0);
     let at = bubble_place(step, target, size);
     let id = ui.make_persistent_id("tour");

@@ -304,7 +304,9 @@ impl ParamSpec {
                 let cents = (value * 100.0).round() as i32;
                 let (whole, rest) = (cents.abs() / 100, cents.abs() % 100);
                 let sign = sign(cents as f32, 0.5, true);
-                if rest == 0 {
+                if whole == 0 && rest != 0 {
+                    format!("{sign}{rest} ct")
+                } else if rest == 0 {
                     format!("{sign}{whole} st")
                 } else {
                     format!("{sign}{whole} st {rest:02} ct")

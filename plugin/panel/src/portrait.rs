@@ -126,7 +126,7 @@ fn scramble(a: u64, b: u64) -> u64 {
 impl Portrait {
     /// The voice's colour as it is drawn on a dark or light ground.
     pub(crate) fn color(&self, dark: bool) -> Color32 {
-        if dark { oklch(0.79, 0.13, self.hue) } else { oklch(0.56, 0.14, self.hue) }
+        if dark { oklch(0.79, 0.13, self.hue) } else { oklch(0.545, 0.14, self.hue) }
     }
 
     /// Paints the portrait into a rounded tile.

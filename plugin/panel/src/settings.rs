@@ -133,7 +133,7 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
     for pack in &state.packs {
         let place = row(ui, 62.0);
         let theme = cx.theme;
-        let ground = if pack.loaded { theme.accent_soft } else { theme.raised };
+        let ground = if pack.loaded { theme.accent_soft } else { theme.sunken };
         ui.painter().rect_filled(place, 10.0, ground);
         let mut inner = place.shrink2(vec2(12.0, 8.0));
         let side = cut_right(&mut inner, 66.0);

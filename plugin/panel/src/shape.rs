@@ -64,8 +64,8 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     };
     let goal = base * (semitones / 12.0).exp2();
     let bar_height = 5.0;
-    let top = rest.top() + 6.0;
-    let bottom = (rest.bottom() - 8.0).min(top + 17.0);
+    let top = rest.top() + 8.0;
+    let bottom = (rest.bottom() - 6.0).min(top + 17.0);
     for (words, y) in [("You", top), ("Mien", bottom)] {
         ui.painter().text(pos2(rest.left(), y), Align2::LEFT_CENTER, words, fonts::regular(9.5), theme.faint);
         let rail = Rect::from_min_max(pos2(x(LOW_HZ), y - bar_height / 2.0), pos2(x(HIGH_HZ), y + bar_height / 2.0));
@@ -95,21 +95,23 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     if !heard {
         let mut hint = area;
         cut_left(&mut hint, 28.0);
-        let at = pos2(hint.center().x, top);
+        let at = pos2(hint.center().x, (top + bottom) / 2.0);
         text::line(ui, at, Align2::CENTER_CENTER, hint.width(), "speak to see yours", fonts::regular(10.0), theme.faint);
     }
 }
 
-/// The gate, with the level that comes in drawn behind its track.
+/// The gate, with a mark on its track at the level that comes in.
 fn gate(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let spec = ParamId::Gate.spec();
     let level = spec.normalise(cx.state.meters.input_db);
     let on = cx.value(ParamId::Gate) > GATE_OFF_DB;
     slider::tall(ui, cx, ParamId::Gate, rect);
     if cx.state.meters.input_db > spec.min {
-        let track = Rect::from_min_max(pos2(rect.left() + 6.5, rect.top() + 33.0), pos2(rect.right() - 6.5, rect.top() + 35.0));
-        let right = track.left() + level * track.width();
-        let color = if on && cx.state.meters.gated { cx.theme.faint } else { cx.theme.own };
-        ui.painter().rect_filled(Rect::from_min_max(track.min, pos2(right, track.bottom())), 1.0, fade(color, 0.6));
+        let (left, right) = (rect.left() + 6.5, rect.right() - 6.5);
+        let x = left + level * (right - left);
+        let shut = on && cx.state.meters.gated;
+        let color = if shut { cx.theme.faint } else { cx.theme.own };
+        let mark = Rect::from_center_size(pos2(x, rect.top() + 26.0), vec2(2.0, 12.0));
+        ui.painter().rect_filled(mark, 1.0, color);
     }
 }

@@ -72,13 +72,12 @@ fn inside(ui: &mut Ui, rect: Rect, salt: &str, add: impl FnOnce(&mut Ui)) {
 
 /// A labelled list to choose one from. Returns what was chosen.
 fn pick(ui: &mut Ui, cx: &Cx, label: &str, now: &str, items: &[String]) -> Option<String> {
-    let place = row(ui, 30.0);
+    let place = row(ui, 28.0);
     let mut field = place;
     let head = cut_left(&mut field, 88.0);
     text::line(ui, head.left_center(), Align2::LEFT_CENTER, 84.0, label, fonts::regular(12.0), cx.theme.dim);
     let mut chosen = None;
     ui.scope_builder(UiBuilder::new().max_rect(field), |ui| {
-        ui.set_min_height(30.0);
         let shown = if now.is_empty() { "None" } else { now };
         let combo = ComboBox::from_id_salt(label).selected_text(shown).width(field.width()).truncate();
         let response = combo.show_ui(ui, |ui| {

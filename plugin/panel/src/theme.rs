@@ -75,7 +75,7 @@ impl Theme {
     pub(crate) fn new(dark: bool, hue: f32) -> Self {
         if dark {
             // A breath of the accent in the greys keeps them from looking dead beside it.
-            let grey = |lightness| oklch(lightness, 0.010, hue);
+            let grey = |lightness| oklch(lightness, 0.006, hue);
             Self {
                 dark,
                 hue,
@@ -96,7 +96,7 @@ impl Theme {
                 bad: oklch(0.700, 0.170, 25.0),
             }
         } else {
-            let grey = |lightness| oklch(lightness, 0.008, hue);
+            let grey = |lightness| oklch(lightness, 0.004, hue);
             Self {
                 dark,
                 hue,
@@ -108,7 +108,7 @@ impl Theme {
                 text: grey(0.240),
                 dim: grey(0.450),
                 faint: grey(0.560),
-                accent: oklch(0.560, 0.140, hue),
+                accent: oklch(0.545, 0.140, hue),
                 accent_soft: oklch(0.930, 0.040, hue),
                 on_accent: oklch(0.990, 0.006, hue),
                 own: grey(0.480),
@@ -141,6 +141,7 @@ impl Theme {
         style.spacing.button_padding = egui::vec2(10.0, 5.0);
         style.spacing.menu_margin = Margin::same(6);
         style.spacing.scroll = egui::style::ScrollStyle::floating();
+        style.spacing.interact_size.y = 26.0;
         style.spacing.tooltip_width = 280.0;
         style.interaction.tooltip_delay = 0.45;
         style.interaction.selectable_labels = false;
@@ -149,7 +150,8 @@ impl Theme {
         let visuals = &mut style.visuals;
         visuals.override_text_color = Some(self.text);
         visuals.weak_text_color = Some(self.dim);
-        visuals.panel_fill = self.bg;
+        // Lists lie on sections, and scroll areas fade into this colour.
+        visuals.panel_fill = self.surface;
         visuals.window_fill = self.surface;
         visuals.window_stroke = Stroke::new(1.0, self.line);
         visuals.window_corner_radius = CornerRadius::same(12);

@@ -390,15 +390,17 @@ fn places(all: Rect) -> Places {
     let live = cut_bottom(&mut rest, (146.0 + (all.height() - 560.0) * 0.5).clamp(96.0, 320.0));
     cut_bottom(&mut rest, GAP);
     let spare = (all.width() - 900.0).max(-120.0);
-    let voices = cut_left(&mut rest, 236.0 + spare * 0.3);
+    let voices = cut_left(&mut rest, 214.0 + spare * 0.3);
     cut_left(&mut rest, GAP);
-    let shape = cut_right(&mut rest, 252.0 + spare * 0.25);
+    let shape = cut_right(&mut rest, 228.0 + spare * 0.25);
     cut_right(&mut rest, GAP);
     Places { bar, voices, emotion: rest, shape, live, page }
 }
 
 fn sections(ui: &mut Ui, cx: &mut Cx) {
-    let all = ui.max_rect();
+    // The whole window, whatever margins the owner's container leaves.
+    let all = ui.ctx().content_rect();
+    ui.set_clip_rect(all);
     ui.painter().rect_filled(all, 0.0, cx.theme.bg);
     let places = places(all);
     global::show(ui, cx, places.bar);

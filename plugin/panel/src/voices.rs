@@ -9,12 +9,12 @@ use crate::context::Cx;
 use crate::state::{EngineStatus, MyVoice, VoiceEntry};
 use crate::theme::mix;
 use crate::widgets::control::focus_ring;
-use crate::widgets::layout::{cut_bottom, cut_left, cut_right, cut_top};
+use crate::widgets::layout::{cut_bottom, cut_right, cut_top};
 use crate::widgets::{button, menu, text};
 use crate::{fonts, icons, morph};
 
 /// Height of a card.
-const CARD: f32 = 52.0;
+const CARD: f32 = 56.0;
 /// How long one's own voice is recorded, in s.
 const RECORD_S: f32 = 15.0;
 
@@ -158,7 +158,7 @@ fn nothing(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let (words, clear) = if cx.state.voices.is_empty() {
         let words = match cx.state.engine {
             EngineStatus::Starting | EngineStatus::LoadingPack { .. } => "The voices are being loaded …",
-            _ => "No voices yet. See below what to do.",
+            _ => "No voices yet.\nBelow you see what to do.",
         };
         (words, false)
     } else if cx.view.voices.only_favourites && cx.view.voices.search.is_empty() {
@@ -166,11 +166,13 @@ fn nothing(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     } else {
         ("No voice fits the search.", true)
     };
-    let top = rect.center() - vec2(rect.width() / 2.0 - 10.0, 40.0);
-    let drawn = text::block(ui, top, rect.width() - 20.0, words, fonts::regular(12.0), cx.theme.dim);
+    let glyph = if clear { icons::MAGNIFYING_GLASS } else { icons::USER };
+    let at = rect.center() - vec2(0.0, 50.0);
+    ui.painter().text(at, Align2::CENTER_CENTER, glyph, fonts::icon(26.0), cx.theme.faint);
+    let drawn = text::centred(ui, at + vec2(0.0, 24.0), rect.width() - 20.0, words, fonts::regular(12.0), cx.theme.dim);
     text::spoken(ui, drawn, "no voices", words);
     if clear {
-        let place = Rect::from_min_size(pos2(drawn.left(), drawn.bottom() + 10.0), vec2(92.0, 26.0));
+        let place = Rect::from_min_size(pos2(rect.center().x - 46.0, drawn.bottom() + 10.0), vec2(92.0, 26.0));
         if button::word(ui, cx, place, "Show all", false).clicked() {
             cx.view.voices.search.clear();
             cx.view.voices.only_favourites = false;
@@ -208,26 +210,31 @@ fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
     if let Some(ground) = ground {
         ui.painter().rect_filled(rect, 10.0, ground);
     }
-    let mut rest = rect.shrink(6.0);
-    let side = rest.height();
-    let tile = cut_left(&mut rest, side);
+    let tile = tile_of(rect);
     portrait.paint(ui.painter(), tile, theme.dark, 1.0);
-    cut_left(&mut rest, 10.0);
-    let star = cut_right(&mut rest, 24.0);
-    let name_width = rest.width();
-    text::line(ui, pos2(rest.left(), rest.top() + 11.0), Align2::LEFT_CENTER, name_width, &voice.name, fonts::medium(13.0), theme.text);
+    let left = tile.right() + 10.0;
+    let star = Rect::from_min_size(pos2(rect.right() - 30.0, rect.top() + 4.0), vec2(26.0, 22.0));
     let about = if entry.own && voice.description.is_empty() { "Made from your recording" } else { &voice.description };
-    text::line(ui, pos2(rest.left(), rest.top() + 28.0), Align2::LEFT_CENTER, name_width, about, fonts::regular(11.0), theme.dim);
+    let about = text::lines(ui, rect.right() - left - 6.0, about, 2, fonts::regular(11.0), theme.dim);
+    let top = rect.center().y - (17.0 + about.size().y) / 2.0;
+    text::line(ui, pos2(left, top + 8.0), Align2::LEFT_CENTER, star.left() - left, &voice.name, fonts::medium(13.0), theme.text);
+    ui.painter().galley(pos2(left, top + 17.0), about, theme.dim);
     focus_ring(ui, cx, &response, rect.shrink(1.0), 10.0);
     if let (true, Some(share)) = (morphing, share) {
         let words = format!("{:.0}%", share * 100.0);
-        ui.painter().text(star.right_center(), Align2::RIGHT_CENTER, words, fonts::medium(11.0), theme.accent);
+        ui.painter().text(star.right_center() - vec2(4.0, 0.0), Align2::RIGHT_CENTER, words, fonts::medium(11.0), theme.accent);
     } else {
         favourite_star(ui, cx, star, &voice.name, response.hovered() || response.has_focus());
     }
     chosen(cx, &response, &voice.name);
     about_menu(cx, &response, entry);
     response.on_hover_cursor(CursorIcon::PointingHand).on_hover_ui(|ui| about_voice(ui, entry, theme));
+}
+
+/// Where a card's portrait lies.
+fn tile_of(card: Rect) -> Rect {
+    let side = 42.0;
+    Rect::from_min_size(pos2(card.left() + 7.0, card.center().y - side / 2.0), vec2(side, side))
 }
 
 fn favourite_star(ui: &mut Ui, cx: &mut Cx, rect: Rect, name: &str, near: bool) {
@@ -324,14 +331,14 @@ fn add_card(ui: &mut Ui, cx: &mut Cx) {
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Add my voice card"));
     let theme = cx.theme;
     let ink = if response.hovered() { theme.accent } else { theme.faint };
-    let tile = Rect::from_min_size(rect.min + vec2(6.0, 6.0), vec2(CARD - 12.0, CARD - 12.0));
+    let tile = tile_of(rect);
     let outline = [tile.left_top(), tile.right_top(), tile.right_bottom(), tile.left_bottom(), tile.left_top()];
     ui.painter().extend(egui::Shape::dashed_line(&outline, Stroke::new(1.0, ink), 4.0, 4.0));
     ui.painter().text(tile.center(), Align2::CENTER_CENTER, icons::MICROPHONE, fonts::icon(17.0), ink);
     let left = tile.right() + 10.0;
     let width = rect.right() - left - 6.0;
-    text::line(ui, pos2(left, rect.top() + 17.0), Align2::LEFT_CENTER, width, "Add my voice", fonts::medium(13.0), if response.hovered() { theme.text } else { theme.dim });
-    text::line(ui, pos2(left, rect.top() + 34.0), Align2::LEFT_CENTER, width, "From 15 seconds of speech", fonts::regular(11.0), theme.faint);
+    text::line(ui, pos2(left, rect.center().y - 9.0), Align2::LEFT_CENTER, width, "Add my voice", fonts::medium(13.0), if response.hovered() { theme.text } else { theme.dim });
+    text::line(ui, pos2(left, rect.center().y + 8.0), Align2::LEFT_CENTER, width, "From 15 s of speech", fonts::regular(11.0), theme.faint);
     focus_ring(ui, cx, &response, rect.shrink(1.0), 10.0);
     if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
         cx.view.voices.sheet = Some(Sheet::default());

@@ -41,7 +41,7 @@ pub(crate) fn flat(ui: &mut Ui, cx: &mut Cx, param: ParamId, rect: Rect, label_w
     let spec = param.spec();
     let mut rest = rect;
     let label = cut_left(&mut rest, label_width);
-    let number = cut_right(&mut rest, 44.0);
+    let number = cut_right(&mut rest, 40.0);
     let grab = Rect::from_min_max(rect.min, pos2(rest.right(), rect.bottom()));
     let response = slider_tinted(ui, cx, spec, grab, track_of(rest.shrink2(vec2(2.0, 0.0))), tint);
     let strong = cx.value(param) != spec.default;
@@ -76,14 +76,15 @@ fn slider_tinted(ui: &mut Ui, cx: &mut Cx, spec: &ParamSpec, grab: Rect, track: 
     let share = spec.normalise(cx.value(spec.param));
     let neutral = if spec.is_bipolar() { spec.normalise(spec.default) } else { 0.0 };
     let rail = Rect::from_min_max(pos2(track.left() - 2.0, track.top()), pos2(track.right() + 2.0, track.bottom()));
-    painter.rect_filled(rail, 2.0, mix(theme.sunken, theme.text, if theme.dark { 0.10 } else { 0.04 }));
+    painter.rect_filled(rail, 2.0, mix(theme.sunken, theme.text, if theme.dark { 0.17 } else { 0.06 }));
     if spec.is_bipolar() {
         let tick = Rect::from_center_size(pos2(x(neutral), track.center().y), vec2(1.5, 10.0));
         painter.rect_filled(tick, 0.75, theme.line);
     }
     let color = tint.unwrap_or(theme.accent);
     let (from, to) = (x(neutral.min(share)), x(neutral.max(share)));
-    if to - from > 0.5 {
+    // A fill shorter than the thumb would only peep out beside it.
+    if to - from > THUMB + 2.5 {
         let fill = Rect::from_min_max(pos2(from, track.top()), pos2(to, track.bottom()));
         painter.rect_filled(fill, 2.0, color);
     }

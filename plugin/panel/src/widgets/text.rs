@@ -1,7 +1,9 @@
 //! Text at a place, cut with an ellipsis where it does not fit, and known to screen readers.
 
-use egui::text::{LayoutJob, TextWrapping};
-use egui::{Align2, Color32, FontId, Id, Pos2, Rect, Role, Sense, Ui, WidgetInfo};
+use std::sync::Arc;
+
+use egui::text::{Galley, LayoutJob, TextWrapping};
+use egui::{Align, Align2, Color32, FontId, Id, Pos2, Rect, Role, Sense, Ui, WidgetInfo};
 
 /// Draws a line of text, at most as wide as told, and returns where it landed.
 pub(crate) fn line(
@@ -26,6 +28,23 @@ pub(crate) fn block(ui: &Ui, top_left: Pos2, width: f32, text: &str, font: FontI
     let galley = ui.painter().layout(text.to_owned(), font, color, width);
     let rect = Rect::from_min_size(top_left, galley.size());
     ui.painter().galley(top_left, galley, color);
+    rect
+}
+
+/// Lays out text in at most so many lines; to be painted by the caller.
+pub(crate) fn lines(ui: &Ui, width: f32, text: &str, rows: usize, font: FontId, color: Color32) -> Arc<Galley> {
+    let mut job = LayoutJob::simple(text.to_owned(), font, color, width.max(0.0));
+    job.wrap.max_rows = rows;
+    ui.painter().layout_job(job)
+}
+
+/// Draws centred text that may take several lines; returns where it landed.
+pub(crate) fn centred(ui: &Ui, top: Pos2, width: f32, text: &str, font: FontId, color: Color32) -> Rect {
+    let mut job = LayoutJob::simple(text.to_owned(), font, color, width);
+    job.halign = Align::Center;
+    let galley = ui.painter().layout_job(job);
+    let rect = Align2::CENTER_TOP.anchor_size(top, galley.size());
+    ui.painter().galley(top, galley, color);
     rect
 }
 
