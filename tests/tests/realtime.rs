@@ -84,11 +84,11 @@ fn after_an_overload_the_delay_is_what_it_was() {
     let latency = host.latency();
     let tone = sine(RATE, 440.0, RATE as usize / 2);
     host.render(&tone, &[BLOCK], Paced);
-    // Half as fast as real time: a second of it would leave half a second of backlog.
-    toy.slow(20_000);
+    // Slower than real time: worked off one by one, the backlog would grow to a fifth of a second.
+    toy.slow(12_000);
     let choppy = host.render(&sine(RATE, 440.0, RATE as usize), &[BLOCK], Paced);
     toy.slow(0);
-    assert!(rms(&choppy) > 0.05, "parts of the voice still come: {}", rms(&choppy));
+    assert!(rms(&choppy) > 0.03, "parts of the voice still come: {}", rms(&choppy));
     assert!(steepest(&choppy) < 0.35, "holes are faded: {}", steepest(&choppy));
     host.render(&vec![0.0; RATE as usize / 2], &[BLOCK], Paced);
     let input = click(RATE, 10_000, 20_000);

@@ -103,7 +103,7 @@ impl Processor {
 
     /// Starts anew, as if nothing had been heard. Real-time safe.
     pub fn reset(&mut self, params: &MienParams) {
-        self.restart_stream();
+        self.restart_stream(0);
         self.dry.reset();
         self.gate.reset();
         self.pace.reset();
@@ -113,8 +113,9 @@ impl Processor {
         self.bypass.jump(f32::from(params.bypass.value()));
     }
 
-    fn restart_stream(&mut self) {
-        self.reader.reset(&self.end, self.pushed);
+    /// Gives up what is queued. The host's next `lost` samples are part of that.
+    fn restart_stream(&mut self, lost: usize) {
+        self.reader.reset(&self.end, self.pushed, lost);
         self.live.jump(0.0);
         self.fresh = true;
     }
@@ -177,7 +178,7 @@ impl Processor {
         self.pushed += pushed as u64;
         if pushed < samples {
             self.shared.counters.resync();
-            self.restart_stream();
+            self.restart_stream(samples);
         }
     }
 
@@ -237,7 +238,8 @@ impl Processor {
                 *sample = channels[source][at];
             }
             self.dry.swap(&mut dry);
-            self.live.set(f32::from(first + i as i64 >= live_from));
+            // A stream that is a voice from its start on is one in the prefill, too.
+            self.live.set(f32::from(live_from <= 0 || first + i as i64 >= live_from));
             let (live, mix, bypass) =
                 (self.live.advance(), self.mix.advance(), self.bypass.advance());
             // The input's ramp has moved on by the latency; for a gain that stands still, and it

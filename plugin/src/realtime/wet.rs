@@ -52,11 +52,12 @@ impl WetReader {
         }
     }
 
-    /// Starts a new epoch at input sample `pushed`. Real-time safe.
-    pub fn reset(&mut self, end: &AudioEnd, pushed: u64) {
+    /// Starts a new epoch at input sample `pushed`. The host's next `lost` samples have no input in
+    /// it, and are silent before the prefill. Real-time safe.
+    pub fn reset(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
         self.epoch = self.epoch.wrapping_add(1);
         self.synced = false;
-        self.want = -self.prefill;
+        self.want = -self.prefill - lost as i64;
         self.head = 0;
         self.fader.reset();
         self.missing_before = false;
@@ -279,7 +280,7 @@ mod tests {
     fn a_reset_throws_the_former_epoch_away() {
         let (mut reader, mut audio, mut engine) = ends();
         engine.output.push_slice(&numbers(0..10));
-        reader.reset(&audio, 0);
+        reader.reset(&audio, 0, 0);
         let mut block = vec![0.0; 8];
         assert_eq!(reader.read(&mut audio, &mut block).missing, 3);
         engine.clocks.out_start.store(10, Ordering::Relaxed);
