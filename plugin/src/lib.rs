@@ -84,7 +84,10 @@ impl Mien {
         let wanted = selection.map(|held| held.pack.clone()).unwrap_or_default();
         let engine = engine::search::find_engine().ok();
         let packs = engine::search::packs(engine.as_deref());
-        let pack = packs.iter().find(|pack| pack.card.name == wanted).or(packs.first());
+        let pack = packs
+            .iter()
+            .find(|pack| pack.card.name == wanted)
+            .or(packs.first());
         pack.map_or(USUAL_CONVERTER_DELAY, |pack| pack.card.delay_samples)
     }
 }
@@ -111,7 +114,11 @@ impl Plugin for Mien {
     }
 
     fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(self.params.clone(), self.shared.clone(), self.remote.clone())
+        editor::create(
+            self.params.clone(),
+            self.shared.clone(),
+            self.remote.clone(),
+        )
     }
 
     fn activate(
@@ -134,7 +141,9 @@ impl Plugin for Mien {
                 }
             }
         }
-        let Some(engine) = &self.engine else { return false };
+        let Some(engine) = &self.engine else {
+            return false;
+        };
         let rate = config.sample_rate.round().max(1.0) as u32;
         let shape = match Pipeline::shape(rate, self.converter_delay() as usize) {
             Ok(shape) => shape,
@@ -165,7 +174,10 @@ impl Plugin for Mien {
             ProcessMode::Offline => Mode::Offline,
             ProcessMode::Realtime | ProcessMode::Buffered => Mode::Realtime,
         };
-        self.shared.plan.store(Plan { offline: self.mode == Mode::Offline, ..plan });
+        self.shared.plan.store(Plan {
+            offline: self.mode == Mode::Offline,
+            ..plan
+        });
         let api = context.plugin_api();
         if self.mode == Mode::Offline {
             engine.wait_ready(LOAD_LIMIT);
@@ -196,7 +208,8 @@ impl Plugin for Mien {
         };
         processor.process(buffer.as_slice(), &self.params, self.mode);
         // A latency may only change around an activation, so one is asked for, once.
-        let longer = self.shared.converter_delay.load(Ordering::Relaxed) > processor.plan().converter;
+        let longer =
+            self.shared.converter_delay.load(Ordering::Relaxed) > processor.plan().converter;
         if !self.restart_asked && (longer || self.params.delay_mode.value() != self.delay_mode) {
             self.restart_asked = true;
             context.request_restart();
@@ -235,7 +248,10 @@ const fn layout(name: &'static str, inputs: u32, outputs: u32) -> AudioIOLayout 
     AudioIOLayout {
         main_input_channels: NonZeroU32::new(inputs),
         main_output_channels: NonZeroU32::new(outputs),
-        names: PortNames { layout: Some(name), ..PortNames::const_default() },
+        names: PortNames {
+            layout: Some(name),
+            ..PortNames::const_default()
+        },
         ..AudioIOLayout::const_default()
     }
 }

@@ -39,7 +39,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     // Options without a command are the sound device's, as in any standalone of the framework.
     let device_options = words.get(1).is_none_or(|word| word.starts_with('-'))
-        && !words.iter().skip(1).any(|word| matches!(word.as_str(), "-h" | "--help" | "-V" | "--version"));
+        && !words
+            .iter()
+            .skip(1)
+            .any(|word| matches!(word.as_str(), "-h" | "--help" | "-V" | "--version"));
     if device_options {
         return live(words);
     }

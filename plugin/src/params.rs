@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mien_face::{Controls, EMOTIONS, MORPH_SLOTS};
-use mien_panel::ParamId;
+use mien_panel::{ParamId, Unit};
 use nice_plug::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +177,10 @@ impl MienParams {
             voice: IntParam::new(
                 ParamId::Voice.spec().name,
                 0,
-                IntRange::Linear { min: 0, max: LAST_VOICE },
+                IntRange::Linear {
+                    min: 0,
+                    max: LAST_VOICE,
+                },
             )
             .with_value_to_string(Arc::new(move |value| to_text.name(value)))
             .with_string_to_value(Arc::new(move |text| to_value.value(text))),
@@ -281,18 +284,36 @@ pub struct Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        let controls = Controls { voices: Default::default(), ..Controls::default() };
+        let controls = Controls {
+            voices: Default::default(),
+            ..Controls::default()
+        };
         Self { voice: 0, controls }
     }
 }
 
-/// A continuous parameter, as the panel's table has it.
+/// A continuous parameter, as the panel's table has it. Its text is a number and a unit, since hosts
+/// and their scripts read numbers; what is typed is read as generously as in the panel.
 fn float(param: ParamId) -> FloatParam {
     let spec = param.spec();
-    let range = FloatRange::Linear { min: spec.min, max: spec.max };
-    FloatParam::new(spec.name, spec.default, range)
-        .with_value_to_string(Arc::new(|value| spec.format(value)))
-        .with_string_to_value(Arc::new(|text| spec.parse(text)))
+    let range = FloatRange::Linear {
+        min: spec.min,
+        max: spec.max,
+    };
+    let parameter = FloatParam::new(spec.name, spec.default, range)
+        .with_string_to_value(Arc::new(|text| spec.parse(text)));
+    match spec.unit {
+        Unit::Percent => parameter
+            .with_unit(" %")
+            .with_value_to_string(formatters::v2s_f32_percentage(1)),
+        Unit::Semitones => parameter
+            .with_unit(" st")
+            .with_value_to_string(formatters::v2s_f32_rounded(2)),
+        Unit::Decibels => parameter
+            .with_unit(" dB")
+            .with_value_to_string(formatters::v2s_f32_rounded(1)),
+        Unit::None => parameter.with_value_to_string(formatters::v2s_f32_rounded(2)),
+    }
 }
 
 const _: () = assert!(MORPH_SLOTS <= LAST_VOICE as usize);
@@ -306,7 +327,10 @@ mod tests {
         let names = VoiceNames::default();
         assert_eq!(names.name(2), "Voice 3");
         let selection = Selection {
-            slots: vec![Slot { voice: "Ada".into(), weight: 1.0 }],
+            slots: vec![Slot {
+                voice: "Ada".into(),
+                weight: 1.0,
+            }],
             parameter: 0,
             ..Selection::default()
         };

@@ -163,7 +163,8 @@ impl Counters {
     pub fn missing(&self, samples: usize, dropout: bool) {
         if samples > 0 {
             self.missing.fetch_add(samples as u64, Ordering::Relaxed);
-            self.dropouts.fetch_add(u64::from(dropout), Ordering::Relaxed);
+            self.dropouts
+                .fetch_add(u64::from(dropout), Ordering::Relaxed);
         }
     }
 
@@ -271,16 +272,21 @@ impl Trace {
         for (at, sample) in (start..).zip(samples) {
             self.samples[at as usize % SCOPE].store(sample.to_bits(), Ordering::Relaxed);
         }
-        self.written.store(start + samples.len() as u64, Ordering::Release);
+        self.written
+            .store(start + samples.len() as u64, Ordering::Release);
     }
 
     fn read(&self, position: &mut u64, to: &mut Vec<f32>) {
         let end = self.written.load(Ordering::Acquire);
         // Half the ring at most, so that the writer is far from what is read.
-        let start = (*position).max(end.saturating_sub(SCOPE as u64 / 2)).min(end);
-        to.extend((start..end).map(|at| {
-            f32::from_bits(self.samples[at as usize % SCOPE].load(Ordering::Relaxed))
-        }));
+        let start = (*position)
+            .max(end.saturating_sub(SCOPE as u64 / 2))
+            .min(end);
+        to.extend(
+            (start..end).map(|at| {
+                f32::from_bits(self.samples[at as usize % SCOPE].load(Ordering::Relaxed))
+            }),
+        );
         *position = end;
     }
 }

@@ -112,15 +112,23 @@ impl Host {
     /// Activates for blocks of up to `block` samples, and starts processing.
     pub fn activate(&mut self, rate: u32, block: u32, mode: RenderMode) -> &mut Self {
         self.deactivate();
-        let render: PluginRender =
-            self.instance.plugin_handle().get_extension().expect("the render extension");
-        render.set(&self.instance.plugin_handle(), mode).expect("set the render mode");
+        let render: PluginRender = self
+            .instance
+            .plugin_handle()
+            .get_extension()
+            .expect("the render extension");
+        render
+            .set(&self.instance.plugin_handle(), mode)
+            .expect("set the render mode");
         let configuration = PluginAudioConfiguration {
             sample_rate: f64::from(rate),
             min_frames_count: 1,
             max_frames_count: block,
         };
-        let processor = self.instance.activate(|_, _| (), configuration).expect("activate");
+        let processor = self
+            .instance
+            .activate(|_, _| (), configuration)
+            .expect("activate");
         self.processor = Some(processor.start_processing().expect("start"));
         self.rate = rate;
         self
@@ -135,14 +143,18 @@ impl Host {
 
     /// The latency that the plugin reports, in samples.
     pub fn latency(&mut self) -> usize {
-        let latency: PluginLatency =
-            self.instance.plugin_handle().get_extension().expect("the latency extension");
+        let latency: PluginLatency = self
+            .instance
+            .plugin_handle()
+            .get_extension()
+            .expect("the latency extension");
         latency.get(&self.instance.plugin_handle()) as usize
     }
 
     /// How often the plugin asked for a restart.
     pub fn restarts(&self) -> usize {
-        self.instance.access_shared_handler(|shared| shared.restarts.load(Ordering::Relaxed))
+        self.instance
+            .access_shared_handler(|shared| shared.restarts.load(Ordering::Relaxed))
     }
 
     /// Has the plugin forget what it heard, as a host does when the transport jumps.
@@ -157,8 +169,14 @@ impl Host {
         let mut buffer = ParamInfoBuffer::new();
         (0..params.count(&handle))
             .map(|index| {
-                let info = params.get_info(&handle, index, &mut buffer).expect("a parameter");
-                let name = info.name.split(|&byte| byte == 0).next().unwrap_or_default();
+                let info = params
+                    .get_info(&handle, index, &mut buffer)
+                    .expect("a parameter");
+                let name = info
+                    .name
+                    .split(|&byte| byte == 0)
+                    .next()
+                    .unwrap_or_default();
                 Param {
                     id: info.id,
                     name: String::from_utf8_lossy(name).into_owned(),
@@ -176,7 +194,8 @@ impl Host {
     /// Sets a parameter (plain, as the host sees it) with the next block.
     pub fn set(&mut self, name: &str, value: f64) -> &mut Self {
         let id = self.param(name).id;
-        self.events.push(&ParamValueEvent::new(0, id, Pckn::match_all(), value));
+        self.events
+            .push(&ParamValueEvent::new(0, id, Pckn::match_all(), value));
         self
     }
 
@@ -194,8 +213,12 @@ impl Host {
         let handle = self.instance.plugin_handle();
         let params: PluginParams = handle.get_extension().expect("the params extension");
         let mut buffer = [0; 256];
-        let text = params.value_to_text(&handle, id, value, &mut buffer).expect("a text");
-        String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()
+        let text = params
+            .value_to_text(&handle, id, value, &mut buffer)
+            .expect("a text");
+        String::from_utf8_lossy(text)
+            .trim_end_matches('\0')
+            .to_owned()
     }
 
     /// The plugin's state.
@@ -243,7 +266,9 @@ impl Host {
         let audio_in = input_ports.with_input_buffers([AudioPortBuffer {
             latency: 0,
             channels: AudioPortBufferType::f32_input_only(
-                inputs.iter_mut().map(|channel| InputChannel::variable(channel.as_mut_slice())),
+                inputs
+                    .iter_mut()
+                    .map(|channel| InputChannel::variable(channel.as_mut_slice())),
             ),
         }]);
         let mut audio_out = output_ports.with_output_buffers([AudioPortBuffer {

@@ -20,7 +20,11 @@ pub fn click(rate: u32, centre: usize, length: usize) -> Vec<f32> {
 /// The centre of mass of a sound that is a single click.
 pub fn centre(sound: &[f32]) -> f64 {
     let mass: f64 = sound.iter().map(|&x| f64::from(x).powi(2)).sum();
-    let sum: f64 = sound.iter().enumerate().map(|(i, &x)| i as f64 * f64::from(x).powi(2)).sum();
+    let sum: f64 = sound
+        .iter()
+        .enumerate()
+        .map(|(i, &x)| i as f64 * f64::from(x).powi(2))
+        .sum();
     sum / mass
 }
 
@@ -32,5 +36,7 @@ pub fn rms(sound: &[f32]) -> f64 {
 /// A sine of level 0.5.
 pub fn sine(rate: u32, hz: f32, length: usize) -> Vec<f32> {
     let step = std::f64::consts::TAU * f64::from(hz) / f64::from(rate);
-    (0..length).map(|i| 0.5 * (step * i as f64).sin() as f32).collect()
+    (0..length)
+        .map(|i| 0.5 * (step * i as f64).sin() as f32)
+        .collect()
 }

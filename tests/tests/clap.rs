@@ -24,12 +24,26 @@ const RATES: [u32; 6] = [22_050, 44_100, 47_952, 48_000, 96_000, 192_000];
 fn lists_every_parameter() {
     let _alone = alone();
     let params = Host::new().params();
-    let find = |name: &str| params.iter().find(|param| param.name == name).expect(name).range;
+    let find = |name: &str| {
+        params
+            .iter()
+            .find(|param| param.name == name)
+            .expect(name)
+            .range
+    };
     assert_eq!(params.len(), 20);
     assert_eq!(find("Voice"), [0.0, 31.0, 0.0]);
     // CLAP shows continuous parameters of nice-plug normalised.
     assert_eq!(find("Pitch"), [0.0, 1.0, 0.5]);
-    for name in ["Happy", "Sad", "Angry", "Fearful", "Surprised", "Disgusted", "Calm"] {
+    for name in [
+        "Happy",
+        "Sad",
+        "Angry",
+        "Fearful",
+        "Surprised",
+        "Disgusted",
+        "Calm",
+    ] {
         assert_eq!(find(name), [0.0, 1.0, 0.0]);
     }
     assert_eq!(find("Emotion strength"), [0.0, 1.0, 1.0]);
@@ -40,9 +54,9 @@ fn values_are_shown_in_their_units() {
     let _alone = alone();
     let mut host = Host::new();
     host.activate(48_000, 512, Offline).block(&[0.0; 512]);
-    assert_eq!(host.text("Happy", 0.8), "80 %");
-    assert_eq!(host.text("Pitch", 0.75), "+12 st");
-    assert_eq!(host.text("Gate", 0.0), "Off");
+    assert_eq!(host.text("Happy", 0.8), "80.0 %");
+    assert_eq!(host.text("Pitch", 0.75), "12.00 st");
+    assert_eq!(host.text("Gate", 0.0), "-90.0 dB");
     assert_eq!(host.text("Voice", 1.0), "Ring");
 }
 
@@ -62,7 +76,10 @@ fn a_click_comes_out_after_the_reported_latency() {
                 "{rate} Hz, blocks of {block}: {late:.2} instead of {latency}"
             );
             if rate == 48_000 {
-                println!("{rate} Hz, block {block}: latency {:.1} ms", latency as f64 / 48.0);
+                println!(
+                    "{rate} Hz, block {block}: latency {:.1} ms",
+                    latency as f64 / 48.0
+                );
             }
         }
     }
@@ -74,18 +91,28 @@ fn a_bounce_is_the_same_to_the_bit_in_every_run_and_block_size() {
     let input = noise(50_000);
     let mut host = Host::new();
     host.set("Voice", 1.0).set("Sad", 0.7).set("Mix", 0.8);
-    let reference = host.activate(44_100, 8192, Offline).render(&input, &[512], Free);
+    let reference = host
+        .activate(44_100, 8192, Offline)
+        .render(&input, &[512], Free);
     assert!(rms(&reference[20_000..]) > 0.05);
     host.reset();
-    assert!(host.render(&input, &[512], Free) == reference, "after a reset");
+    assert!(
+        host.render(&input, &[512], Free) == reference,
+        "after a reset"
+    );
     for blocks in [&[1][..], &[64], &[441], &[8192], &[1, 500, 8192, 33, 7]] {
         host.reset();
-        assert!(host.render(&input, blocks, Free) == reference, "blocks of {blocks:?}");
+        assert!(
+            host.render(&input, blocks, Free) == reference,
+            "blocks of {blocks:?}"
+        );
     }
     let state = host.save();
     let mut other = Host::new();
     other.load(&state);
-    let again = other.activate(44_100, 8192, Offline).render(&input, &[999], Free);
+    let again = other
+        .activate(44_100, 8192, Offline)
+        .render(&input, &[999], Free);
     assert!(again == reference, "in another instance");
 }
 
@@ -99,16 +126,26 @@ fn bypass_and_mix_are_aligned_with_the_voice() {
     let delayed = &input[..input.len() - latency];
     host.set("Bypass", 1.0).block(&[0.0; 256]);
     host.reset();
-    assert!(host.render(&input, &[256], Free)[latency..] == *delayed, "bypass is exact");
+    assert!(
+        host.render(&input, &[256], Free)[latency..] == *delayed,
+        "bypass is exact"
+    );
     host.set("Bypass", 0.0).set("Mix", 0.0).block(&[0.0; 256]);
     host.reset();
-    assert!(host.render(&input, &[256], Free)[latency..] == *delayed, "dry is exact");
+    assert!(
+        host.render(&input, &[256], Free)[latency..] == *delayed,
+        "dry is exact"
+    );
     // Half of a voice that is the input itself must not comb.
     host.set("Mix", 0.5).block(&[0.0; 256]);
     host.reset();
     let tone = sine(48_000, 1000.0, 40_000);
     let half = host.render(&tone, &[256], Free);
-    let error: Vec<f32> = half[latency..].iter().zip(&tone).map(|(a, b)| a - b).collect();
+    let error: Vec<f32> = half[latency..]
+        .iter()
+        .zip(&tone)
+        .map(|(a, b)| a - b)
+        .collect();
     assert!(rms(&error[10_000..]) < 0.02, "{}", rms(&error[10_000..]));
 }
 
@@ -124,12 +161,19 @@ fn controls_are_heard() {
     host.activate(48_000, 128, Offline);
     let plain = level(&mut host);
     host.set("Sad", 1.0).block(&[0.0; 128]);
-    assert!((level(&mut host) / plain - 0.5).abs() < 0.02, "the toy's sad voice is half as loud");
+    assert!(
+        (level(&mut host) / plain - 0.5).abs() < 0.02,
+        "the toy's sad voice is half as loud"
+    );
     host.set("Emotion strength", 0.0).block(&[0.0; 128]);
     assert!((level(&mut host) / plain - 1.0).abs() < 0.02);
-    host.set("Output gain", 0.5 + 12.0 / 48.0).block(&[0.0; 128]);
+    host.set("Output gain", 0.5 + 12.0 / 48.0)
+        .block(&[0.0; 128]);
     assert!((level(&mut host) / plain - 3.98).abs() < 0.1, "12 dB");
-    host.set("Output gain", 0.5).set("Gate", 1.0).set("Input gain", 0.0).block(&[0.0; 128]);
+    host.set("Output gain", 0.5)
+        .set("Gate", 1.0)
+        .set("Input gain", 0.0)
+        .block(&[0.0; 128]);
     assert!(level(&mut host) < 1e-3, "the gate closes");
 }
 
@@ -137,7 +181,10 @@ fn controls_are_heard() {
 fn the_state_keeps_voices_by_name() {
     let _alone = alone();
     let mut host = Host::new();
-    host.activate(48_000, 512, Offline).set("Voice", 1.0).set("Pitch", 0.25).block(&[0.0; 4096]);
+    host.activate(48_000, 512, Offline)
+        .set("Voice", 1.0)
+        .set("Pitch", 0.25)
+        .block(&[0.0; 4096]);
     host.block(&[0.0; 512]);
     let state = host.save();
     let text = String::from_utf8_lossy(&state).into_owned();
@@ -153,7 +200,9 @@ fn the_state_keeps_voices_by_name() {
     toy::point_at(&toy::engine(), folder.path());
     let mut host = Host::new();
     host.load(&state);
-    let output = host.activate(48_000, 512, Offline).render(&tone, &[512], Free);
+    let output = host
+        .activate(48_000, 512, Offline)
+        .render(&tone, &[512], Free);
     assert_eq!(host.get("Pitch"), 0.25);
     assert!(output == ring, "it is still the voice Ring");
     assert_eq!(host.text("Voice", 1.0), "Ring");
@@ -162,8 +211,13 @@ fn the_state_keeps_voices_by_name() {
     toy::write_pack(folder.path(), "Toy", &["Through", "New"]);
     let mut host = Host::new();
     host.load(&state);
-    let output = host.activate(48_000, 512, Offline).render(&tone, &[512], Free);
-    assert!(output != ring && rms(&output[10_000..]) > 0.3, "the first voice speaks");
+    let output = host
+        .activate(48_000, 512, Offline)
+        .render(&tone, &[512], Free);
+    assert!(
+        output != ring && rms(&output[10_000..]) > 0.3,
+        "the first voice speaks"
+    );
     assert!(String::from_utf8_lossy(&host.save()).contains("Ring"));
     let own = tempfile::tempdir().unwrap().keep();
     toy::write_pack(&own, "Toy", &["Through", "Ring"]);
@@ -190,7 +244,11 @@ fn silence_in_silence_out_and_nan_does_no_lasting_harm() {
     let _alone = alone();
     let mut host = Host::new();
     host.activate(48_000, 512, Offline);
-    assert!(host.render(&[0.0; 20_000], &[512], Free).iter().all(|&x| x == 0.0));
+    assert!(
+        host.render(&[0.0; 20_000], &[512], Free)
+            .iter()
+            .all(|&x| x == 0.0)
+    );
     host.block(&[f32::NAN; 512]);
     host.block(&[f32::INFINITY; 512]);
     let tone = sine(48_000, 500.0, 40_000);

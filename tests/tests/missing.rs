@@ -12,7 +12,10 @@ use mien_tests::{Host, toy};
 /// Libraries that this process has mapped and whose path holds `part`.
 fn mapped(part: &str) -> Vec<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    maps.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    maps.lines()
+        .filter(|line| line.contains(part))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -25,7 +28,9 @@ fn a_scan_loads_no_engine_and_without_one_the_dry_voice_passes() {
     let entry = unsafe { PluginEntry::load(toy::built_library("mien")) }.unwrap();
     let factory = entry.get_plugin_factory().unwrap();
     let descriptor = factory.plugin_descriptors().next().unwrap();
-    let name = descriptor.name().map(|name| name.to_string_lossy().into_owned());
+    let name = descriptor
+        .name()
+        .map(|name| name.to_string_lossy().into_owned());
     println!("scan: {:.2} ms", started.elapsed().as_secs_f64() * 1e3);
     assert_eq!(name.as_deref(), Some("Mien"));
     let mut host = Host::of(&entry);
@@ -41,7 +46,10 @@ fn a_scan_loads_no_engine_and_without_one_the_dry_voice_passes() {
             let latency = host.latency();
             let output = host.render(&input, &[block as usize], Speed::Free);
             assert!(output[..latency].iter().all(|&x| x == 0.0));
-            assert!(output[latency..] == input[..input.len() - latency], "{mode:?}, {block}");
+            assert!(
+                output[latency..] == input[..input.len() - latency],
+                "{mode:?}, {block}"
+            );
         }
     }
     // The state survives a machine without the pack.

@@ -8,23 +8,41 @@ use mien_audio::{Depth, Sound, decode, write};
 use mien_tests::sound::{centre, click, rms, sine};
 use mien_tests::toy;
 
-/// The program: `$MIEN_PROGRAM`, or built by cargo.
+/// The program: the one in `$MIEN_BUNDLED`, or built by cargo.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        if let Some(path) = std::env::var_os("MIEN_PROGRAM") {
-            return path.into();
+        let bundled = std::env::var_os("MIEN_BUNDLED").map(PathBuf::from);
+        let name = format!("mien{}", std::env::consts::EXE_SUFFIX);
+        if let Some(path) = bundled
+            .map(|dir| dir.join(name))
+            .filter(|path| path.is_file())
+        {
+            return path;
         }
         let built = Command::new(env!("CARGO"))
-            .args(["build", "-p", "mien", "--bin", "mien", "--message-format", "json"])
+            .args([
+                "build",
+                "-p",
+                "mien",
+                "--bin",
+                "mien",
+                "--message-format",
+                "json",
+            ])
             .output()
             .expect("cargo");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
         let messages = String::from_utf8_lossy(&built.stdout).into_owned();
         let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
-        let path = messages.lines().filter_map(message).find_map(|message| {
-            message["executable"].as_str().map(PathBuf::from)
-        });
+        let path = messages
+            .lines()
+            .filter_map(message)
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
         path.expect("the program's path")
     })
 }
@@ -48,7 +66,10 @@ fn workplace() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     toy::write_pack(folder.path(), "Toy", &["Through", "Ring"]);
     let left = click(44_100, 20_000, 44_100);
-    let sound = Sound { samples: vec![left.clone(), left], rate: 44_100 };
+    let sound = Sound {
+        samples: vec![left.clone(), left],
+        rate: 44_100,
+    };
     write(folder.path().join("click.wav"), &sound, Depth::Float32).unwrap();
     folder
 }
@@ -58,12 +79,27 @@ fn converts_a_file_in_line_with_its_input() {
     let folder = workplace();
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let (input, output, picture) = (path("click.wav"), path("out.flac"), path("out.png"));
-    let words = ["convert", &input, "-o", &output, "--voice", "through", "--emotion", "sad=1"];
-    let done = mien(folder.path(), &[&words[..], &["--spectrogram", &picture]].concat());
+    let words = [
+        "convert",
+        &input,
+        "-o",
+        &output,
+        "--voice",
+        "through",
+        "--emotion",
+        "sad=1",
+    ];
+    let done = mien(
+        folder.path(),
+        &[&words[..], &["--spectrogram", &picture]].concat(),
+    );
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert!(text(&done.stdout).contains("real time"));
     let (before, after) = (decode(&input).unwrap(), decode(&output).unwrap());
-    assert_eq!((after.rate, after.channels(), after.frames()), (44_100, 2, 44_100));
+    assert_eq!(
+        (after.rate, after.channels(), after.frames()),
+        (44_100, 2, 44_100)
+    );
     assert!((centre(&after.samples[0]) - centre(&before.samples[0])).abs() < 0.6);
     assert!((rms(&after.samples[1]) / rms(&before.samples[1]) - 0.5).abs() < 0.02);
     assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
@@ -79,14 +115,27 @@ fn converts_folders_and_changes_the_rate() {
         write(inputs.join(name), &sound, Depth::Int24).unwrap();
     }
     let (input, output) = (inputs.to_string_lossy(), folder.path().join("out"));
-    let words = ["convert", &input, "-o", &output.to_string_lossy(), "--rate", "24000", "--mix", "50"];
+    let words = [
+        "convert",
+        &input,
+        "-o",
+        &output.to_string_lossy(),
+        "--rate",
+        "24000",
+        "--mix",
+        "50",
+    ];
     let done = mien(folder.path(), &words);
     assert!(done.status.success(), "{}", text(&done.stderr));
     for name in ["a.wav", "deep/b.flac"] {
         let sound = decode(output.join(name)).unwrap();
         assert_eq!((sound.rate, sound.frames()), (24_000, 24_000));
         // The toy's first voice is the input, so half of each is the input.
-        assert!((rms(&sound.samples[0]) - 0.3535).abs() < 0.01, "{}", rms(&sound.samples[0]));
+        assert!(
+            (rms(&sound.samples[0]) - 0.3535).abs() < 0.01,
+            "{}",
+            rms(&sound.samples[0])
+        );
     }
 }
 
@@ -94,10 +143,19 @@ fn converts_folders_and_changes_the_rate() {
 fn lists_voices_for_people_and_programs() {
     let folder = workplace();
     let listed = mien(folder.path(), &["voices"]);
-    assert!(text(&listed.stdout).contains("Through"), "{}", text(&listed.stderr));
+    assert!(
+        text(&listed.stdout).contains("Through"),
+        "{}",
+        text(&listed.stderr)
+    );
     let json = mien(folder.path(), &["voices", "--json"]);
     let packs: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    let toy = packs.as_array().unwrap().iter().find(|pack| pack["name"] == "Toy").unwrap();
+    let toy = packs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|pack| pack["name"] == "Toy")
+        .unwrap();
     assert_eq!(toy["voices"][1]["name"], "Ring");
     assert_eq!(toy["emotions"][1]["name"], "sad");
 }
@@ -105,17 +163,37 @@ fn lists_voices_for_people_and_programs() {
 #[test]
 fn says_what_is_wrong_and_what_to_do() {
     let folder = workplace();
-    let input = folder.path().join("click.wav").to_string_lossy().into_owned();
+    let input = folder
+        .path()
+        .join("click.wav")
+        .to_string_lossy()
+        .into_owned();
     for (words, hint) in [
-        (vec!["convert", &input, "-o", "x.wav", "--voice", "Nobody"], "Through, Ring"),
-        (vec!["convert", &input, "-o", "x.wav", "--emotion", "bored=1"], "happy"),
+        (
+            vec!["convert", &input, "-o", "x.wav", "--voice", "Nobody"],
+            "Through, Ring",
+        ),
+        (
+            vec!["convert", &input, "-o", "x.wav", "--emotion", "bored=1"],
+            "happy",
+        ),
         (vec!["convert", &input, "-o", "x.mp3"], ".flac"),
-        (vec!["convert", "/nowhere.wav", "-o", "x.wav"], "/nowhere.wav"),
-        (vec!["convert", &input, "-o", "x.wav", "--pack", "Other"], "Toy"),
+        (
+            vec!["convert", "/nowhere.wav", "-o", "x.wav"],
+            "/nowhere.wav",
+        ),
+        (
+            vec!["convert", &input, "-o", "x.wav", "--pack", "Other"],
+            "Toy",
+        ),
     ] {
         let failed = mien(folder.path(), &words);
         assert!(!failed.status.success());
-        assert!(text(&failed.stderr).contains(hint), "{}", text(&failed.stderr));
+        assert!(
+            text(&failed.stderr).contains(hint),
+            "{}",
+            text(&failed.stderr)
+        );
     }
     let no_engine = Command::new(program())
         .args(["convert", &input, "-o", "x.wav"])
@@ -123,14 +201,21 @@ fn says_what_is_wrong_and_what_to_do() {
         .env("MIEN_PACKS", folder.path())
         .output()
         .unwrap();
-    assert!(text(&no_engine.stderr).contains("MIEN_ENGINE"), "{}", text(&no_engine.stderr));
+    assert!(
+        text(&no_engine.stderr).contains("MIEN_ENGINE"),
+        "{}",
+        text(&no_engine.stderr)
+    );
 }
 
 #[test]
 fn hands_slow_commands_to_the_engine() {
     let folder = workplace();
     let done = mien(folder.path(), &["evaluate", "--fast"]);
-    assert_eq!(text(&done.stdout).trim(), "toy engine command: mien evaluate --fast");
+    assert_eq!(
+        text(&done.stdout).trim(),
+        "toy engine command: mien evaluate --fast"
+    );
     let done = mien(folder.path(), &["engine", "voices"]);
     assert_eq!(text(&done.stdout).trim(), "toy engine command: mien voices");
 }

@@ -24,7 +24,8 @@ const BLOCK: usize = 128;
 /// A plugin in real-time mode whose engine is ready.
 fn ready() -> Host {
     let mut host = Host::new();
-    host.activate(RATE, BLOCK as u32, Offline).block(&[0.0; BLOCK]);
+    host.activate(RATE, BLOCK as u32, Offline)
+        .block(&[0.0; BLOCK]);
     host.activate(RATE, BLOCK as u32, Realtime);
     host
 }
@@ -42,7 +43,10 @@ fn longest_hole(sound: &[f32]) -> usize {
 
 /// Steepest step from one sample to the next.
 fn steepest(sound: &[f32]) -> f32 {
-    sound.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
+    sound
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).abs())
+        .fold(0.0, f32::max)
 }
 
 #[test]
@@ -53,7 +57,10 @@ fn a_live_run_is_complete_and_as_late_as_reported() {
     let input = click(RATE, 20_000, 40_000);
     let output = host.render(&input, &[BLOCK], Paced);
     let late = centre(&output) - centre(&input);
-    assert!((late - latency as f64).abs() < 0.6, "{late} instead of {latency}");
+    assert!(
+        (late - latency as f64).abs() < 0.6,
+        "{late} instead of {latency}"
+    );
 }
 
 #[test]
@@ -61,13 +68,17 @@ fn a_host_that_is_faster_than_real_time_loses_nothing() {
     let _alone = alone();
     let tone = sine(RATE, 440.0, 5 * RATE as usize);
     let mut host = Host::new();
-    host.activate(RATE, BLOCK as u32, Offline).block(&[0.0; BLOCK]);
+    host.activate(RATE, BLOCK as u32, Offline)
+        .block(&[0.0; BLOCK]);
     host.reset();
     let offline = host.render(&tone, &[BLOCK], Free);
     host.activate(RATE, BLOCK as u32, Realtime);
     let started = Instant::now();
     let fast = host.render(&tone, &[BLOCK], Free);
-    println!("5 s in {:.2} s, though in real-time mode", started.elapsed().as_secs_f64());
+    println!(
+        "5 s in {:.2} s, though in real-time mode",
+        started.elapsed().as_secs_f64()
+    );
     let same = fast.iter().zip(&offline).filter(|(a, b)| a == b).count();
     println!("{same} of {} samples are the bounce's", fast.len());
     // Before the host is known to be fast, a short loss would be allowed; none is expected where
@@ -88,13 +99,24 @@ fn after_an_overload_the_delay_is_what_it_was() {
     toy.slow(12_000);
     let choppy = host.render(&sine(RATE, 440.0, RATE as usize), &[BLOCK], Paced);
     toy.slow(0);
-    assert!(rms(&choppy) > 0.03, "parts of the voice still come: {}", rms(&choppy));
-    assert!(steepest(&choppy) < 0.35, "holes are faded: {}", steepest(&choppy));
+    assert!(
+        rms(&choppy) > 0.03,
+        "parts of the voice still come: {}",
+        rms(&choppy)
+    );
+    assert!(
+        steepest(&choppy) < 0.35,
+        "holes are faded: {}",
+        steepest(&choppy)
+    );
     host.render(&vec![0.0; RATE as usize / 2], &[BLOCK], Paced);
     let input = click(RATE, 10_000, 20_000);
     let output = host.render(&input, &[BLOCK], Paced);
     let late = centre(&output) - centre(&input);
-    assert!((late - latency as f64).abs() < 0.6, "{late} instead of {latency}");
+    assert!(
+        (late - latency as f64).abs() < 0.6,
+        "{late} instead of {latency}"
+    );
 }
 
 #[test]
@@ -112,7 +134,10 @@ fn a_standstill_of_seconds_leaves_no_delay() {
     let input = click(RATE, 10_000, 20_000);
     let output = host.render(&input, &[BLOCK], Paced);
     let late = centre(&output) - centre(&input);
-    assert!((late - latency as f64).abs() < 0.6, "{late} instead of {latency}");
+    assert!(
+        (late - latency as f64).abs() < 0.6,
+        "{late} instead of {latency}"
+    );
 }
 
 #[test]
@@ -128,7 +153,10 @@ fn a_failing_engine_gives_way_to_the_dry_voice() {
     let input = click(RATE, 10_000, 20_000);
     let output = host.render(&input, &[BLOCK], Paced);
     toy.fail(false);
-    assert!(output[latency..] == input[..input.len() - latency], "dry, and exactly delayed");
+    assert!(
+        output[latency..] == input[..input.len() - latency],
+        "dry, and exactly delayed"
+    );
 }
 
 #[test]

@@ -13,7 +13,6 @@ use mien_tests::host::Speed::Realtime as Paced;
 use mien_tests::sound::{rms, sine};
 use mien_tests::{Host, toy};
 
-
 #[test]
 fn the_audio_thread_does_nothing_that_can_wait() {
     let _packs = toy::install();
@@ -25,7 +24,10 @@ fn the_audio_thread_does_nothing_that_can_wait() {
     let live = host.render(&tone, &[64, 512, 1, 480], Paced);
     assert!(rms(&live[12_000..]) > 0.2);
     // Every way through the code: parameters, a dropout, a failing engine, a reset.
-    host.set("Voice", 1.0).set("Mix", 0.5).set("Gate", 0.7).set("Bypass", 1.0);
+    host.set("Voice", 1.0)
+        .set("Mix", 0.5)
+        .set("Gate", 0.7)
+        .set("Bypass", 1.0);
     host.render(&tone, &[64], Paced);
     host.set("Bypass", 0.0);
     switches.slow(30_000);

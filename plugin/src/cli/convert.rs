@@ -43,7 +43,10 @@ const CHUNK: usize = 4800;
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tasks = tasks(&arguments.inputs, &arguments.output)?;
     if arguments.spectrogram.is_some() && tasks.len() > 1 {
-        bail!("--spectrogram draws one file, but {} were given", tasks.len());
+        bail!(
+            "--spectrogram draws one file, but {} were given",
+            tasks.len()
+        );
     }
     if let Some(rate) = arguments.rate
         && !(8_000..=192_000).contains(&rate)
@@ -57,12 +60,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let bar = progress(arguments.quiet);
     let (mut heard, mut worked) = (0.0, Duration::ZERO);
     for task in &tasks {
-        bar.set_message(task.input.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        bar.set_message(
+            task.input
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        );
         let started = Instant::now();
         let sound = mien_audio::decode(&task.input)?;
         heard += sound.seconds();
         bar.set_length((heard * 1000.0) as u64);
-        let job = Job { controls, mix: arguments.recipe.mix / 100.0, rate: arguments.rate };
+        let job = Job {
+            controls,
+            mix: arguments.recipe.mix / 100.0,
+            rate: arguments.rate,
+        };
         let converted = job.convert(&sound, &pack, &bar)?;
         write(task, &converted)?;
         if let Some(path) = &arguments.spectrogram {
@@ -77,7 +90,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             tasks => format!("{} files below {}", tasks.len(), arguments.output.display()),
         };
         let seconds = worked.as_secs_f64();
-        println!("{count}: {heard:.1} s of sound in {seconds:.1} s ({:.2} × real time)", seconds / heard);
+        println!(
+            "{count}: {heard:.1} s of sound in {seconds:.1} s ({:.2} × real time)",
+            seconds / heard
+        );
     }
     Ok(())
 }
@@ -120,22 +136,37 @@ impl Job {
         pipeline.set(Some(Box::new(converter)));
         let delay = pipeline.delay() as usize;
         let wanted = sound.frames() + delay;
-        let mut port = Collector { controls: self.controls, voice: Vec::with_capacity(wanted) };
+        let mut port = Collector {
+            controls: self.controls,
+            voice: Vec::with_capacity(wanted),
+        };
         let start = bar.position();
         let mono = sound.mono();
         for (i, chunk) in mono.chunks(CHUNK).enumerate() {
-            pipeline.push(chunk, &mut port).map_err(anyhow::Error::msg)?;
+            pipeline
+                .push(chunk, &mut port)
+                .map_err(anyhow::Error::msg)?;
             let done = ((i + 1) * CHUNK).min(mono.len());
             bar.set_position(start + done as u64 * 1000 / u64::from(sound.rate));
         }
         // Silence pushes out what the pipeline still holds.
         while port.voice.len() < wanted {
-            pipeline.push(&[0.0; CHUNK], &mut port).map_err(anyhow::Error::msg)?;
+            pipeline
+                .push(&[0.0; CHUNK], &mut port)
+                .map_err(anyhow::Error::msg)?;
         }
         let voice = &port.voice[delay..wanted];
         let blend = |dry: &Vec<f32>| -> Vec<f32> {
             let pairs = dry.iter().zip(voice);
-            pairs.map(|(dry, wet)| if self.mix == 1.0 { *wet } else { dry + (wet - dry) * self.mix }).collect()
+            pairs
+                .map(|(dry, wet)| {
+                    if self.mix == 1.0 {
+                        *wet
+                    } else {
+                        dry + (wet - dry) * self.mix
+                    }
+                })
+                .collect()
         };
         let mut samples: Vec<Vec<f32>> = sound.samples.iter().map(blend).collect();
         let rate = self.rate.unwrap_or(sound.rate);

@@ -41,7 +41,10 @@ pub fn tasks(inputs: &[PathBuf], output: &Path) -> anyhow::Result<Vec<Task>> {
         }
     }
     if found.is_empty() {
-        bail!("there is no sound file in what was given; looked for {}", SOUNDS.join(", "));
+        bail!(
+            "there is no sound file in what was given; looked for {}",
+            SOUNDS.join(", ")
+        );
     }
     let single = found.len() == 1 && inputs[0].is_file();
     if single && output.extension().is_some() && !output.is_dir() {
@@ -50,21 +53,37 @@ pub fn tasks(inputs: &[PathBuf], output: &Path) -> anyhow::Result<Vec<Task>> {
             bail!("cannot write {}: choose .wav or .flac", output.display());
         }
         let input = found.remove(0).0;
-        return Ok(vec![Task { input, output: output.to_owned() }]);
+        return Ok(vec![Task {
+            input,
+            output: output.to_owned(),
+        }]);
     }
     if output.is_file() {
-        bail!("{} is a file, but several conversions need a folder", output.display());
+        bail!(
+            "{} is a file, but several conversions need a folder",
+            output.display()
+        );
     }
     let tasks: Vec<Task> = found
         .into_iter()
         .map(|(input, inside)| {
-            let kind = if extension(&input) == "flac" { "flac" } else { "wav" };
-            Task { input, output: output.join(inside).with_extension(kind) }
+            let kind = if extension(&input) == "flac" {
+                "flac"
+            } else {
+                "wav"
+            };
+            Task {
+                input,
+                output: output.join(inside).with_extension(kind),
+            }
         })
         .collect();
     for (i, task) in tasks.iter().enumerate() {
         if task.output == task.input {
-            bail!("{} would be overwritten; choose another folder", task.input.display());
+            bail!(
+                "{} would be overwritten; choose another folder",
+                task.input.display()
+            );
         }
         if let Some(other) = tasks[..i].iter().find(|other| other.output == task.output) {
             let (a, b) = (other.input.display(), task.input.display());
@@ -90,7 +109,10 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 
 /// The ending in small letters.
 fn extension(path: &Path) -> String {
-    path.extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase()
+    path.extension()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default()
+        .to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -113,7 +135,9 @@ mod tests {
         assert_eq!(one[0].output, root.join("x.flac"));
         let nothing = tasks(&[root.join("zzz")], &out).unwrap_err().to_string();
         assert!(nothing.contains("zzz"));
-        let kind = tasks(&[root.join("a.WAV")], &root.join("x.mp3")).unwrap_err().to_string();
+        let kind = tasks(&[root.join("a.WAV")], &root.join("x.mp3"))
+            .unwrap_err()
+            .to_string();
         assert!(kind.contains(".flac"));
     }
 }

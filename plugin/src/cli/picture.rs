@@ -22,7 +22,11 @@ const HEIGHT: u32 = 800;
 /// Draws the spectrograms of `input` and `output` into the PNG `path`.
 pub fn draw(path: &Path, input: &Sound, output: &Sound) -> anyhow::Result<()> {
     // The name is given twice where it fails; the first registration of a process counts.
-    let _ = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+    let _ = register_font(
+        "sans-serif",
+        FontStyle::Normal,
+        epaint_default_fonts::UBUNTU_LIGHT,
+    );
     paint(path, input, output)
         .map_err(|error| anyhow!("{error}"))
         .with_context(|| format!("cannot draw {}", path.display()))
@@ -39,7 +43,10 @@ fn paint(path: &Path, input: &Sound, output: &Sound) -> Result<(), Box<dyn std::
             .margin(8)
             .x_label_area_size(30)
             .y_label_area_size(50)
-            .build_cartesian_2d(0.0..sound.seconds().max(0.01), 0.0..f64::from(RATE) / 2000.0)?;
+            .build_cartesian_2d(
+                0.0..sound.seconds().max(0.01),
+                0.0..f64::from(RATE) / 2000.0,
+            )?;
         chart
             .configure_mesh()
             .disable_mesh()
@@ -70,11 +77,18 @@ fn spectrogram(samples: &[f32], count: usize) -> Vec<Vec<f32>> {
         let start = centre as isize - (WINDOW / 2) as isize;
         let sample = |i: usize| {
             let at = usize::try_from(start + i as isize).ok();
-            at.and_then(|at| samples.get(at)).copied().unwrap_or_default()
+            at.and_then(|at| samples.get(at))
+                .copied()
+                .unwrap_or_default()
         };
-        let mut buffer: Vec<_> = (0..WINDOW).map(|i| Complex32::from(sample(i) * hann(i))).collect();
+        let mut buffer: Vec<_> = (0..WINDOW)
+            .map(|i| Complex32::from(sample(i) * hann(i)))
+            .collect();
         fft.process(&mut buffer);
-        buffer[..WINDOW / 2].iter().map(|bin| 10.0 * (bin.norm_sqr() + 1e-12).log10()).collect()
+        buffer[..WINDOW / 2]
+            .iter()
+            .map(|bin| 10.0 * (bin.norm_sqr() + 1e-12).log10())
+            .collect()
     };
     let mut columns: Vec<Vec<f32>> = (0..count).map(column).collect();
     let loudest = columns.iter().flatten().copied().fold(f32::MIN, f32::max);
@@ -86,8 +100,12 @@ fn spectrogram(samples: &[f32], count: usize) -> Vec<Vec<f32>> {
 
 /// Black, violet, orange, white: brighter is louder, also for the colour-blind.
 fn colour(level: f32) -> RGBColor {
-    const STOPS: [[f32; 3]; 4] =
-        [[2.0, 2.0, 12.0], [104.0, 24.0, 110.0], [243.0, 120.0, 40.0], [252.0, 253.0, 225.0]];
+    const STOPS: [[f32; 3]; 4] = [
+        [2.0, 2.0, 12.0],
+        [104.0, 24.0, 110.0],
+        [243.0, 120.0, 40.0],
+        [252.0, 253.0, 225.0],
+    ];
     let at = level * (STOPS.len() - 1) as f32;
     let stop = (at as usize).min(STOPS.len() - 2);
     let part = at - stop as f32;

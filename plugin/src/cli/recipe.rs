@@ -55,12 +55,17 @@ impl Recipe {
         let packs = search::packs(engine.as_deref());
         let names: Vec<_> = packs.iter().map(|pack| pack.card.name.clone()).collect();
         let chosen = match &self.pack {
-            Some(name) => packs.into_iter().find(|pack| pack.card.name.eq_ignore_ascii_case(name)),
+            Some(name) => packs
+                .into_iter()
+                .find(|pack| pack.card.name.eq_ignore_ascii_case(name)),
             None => packs.into_iter().next(),
         };
         chosen.with_context(|| match (&self.pack, names.is_empty()) {
             (Some(name), false) => {
-                format!("there is no pack {name}; installed are {}", names.join(", "))
+                format!(
+                    "there is no pack {name}; installed are {}",
+                    names.join(", ")
+                )
             }
             _ => "no voice pack is installed; `mien voices` tells where to put one".into(),
         })
@@ -85,9 +90,14 @@ impl Recipe {
         };
         within("mix", self.mix, 0.0, 100.0)?;
         for (name, weight) in weights(&self.emotion)? {
-            let index = EMOTIONS.iter().position(|known| known.eq_ignore_ascii_case(&name));
+            let index = EMOTIONS
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(&name));
             let index = index.with_context(|| {
-                format!("there is no emotion {name}; there are {}", EMOTIONS.join(", "))
+                format!(
+                    "there is no emotion {name}; there are {}",
+                    EMOTIONS.join(", ")
+                )
             })?;
             controls.emotions[index] = within("emotion", weight, 0.0, 1.0)?;
         }
@@ -101,9 +111,16 @@ impl Recipe {
                 let same = |known: &mien_face::Voice| known.name.eq_ignore_ascii_case(&name);
                 let index = pack.voices.iter().position(same).with_context(|| {
                     let names: Vec<_> = pack.voices.iter().map(|v| v.name.as_str()).collect();
-                    format!("{} has no voice {name}; it has {}", pack.name, names.join(", "))
+                    format!(
+                        "{} has no voice {name}; it has {}",
+                        pack.name,
+                        names.join(", ")
+                    )
                 })?;
-                *slot = VoiceWeight { index: index as u32, weight };
+                *slot = VoiceWeight {
+                    index: index as u32,
+                    weight,
+                };
             }
         }
         Ok(controls)
@@ -112,12 +129,18 @@ impl Recipe {
 
 /// Reads `a=0.5,b=1,c`; a name without a weight has 1.
 fn weights(text: &str) -> anyhow::Result<Vec<(String, f32)>> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     let read = |part: &str| {
         let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-        let number: f32 = weight.trim().parse().ok().filter(|w: &f32| w.is_finite()).with_context(
-            || format!("{part:?} should be a name and a number, like happy=0.8"),
-        )?;
+        let number: f32 = weight
+            .trim()
+            .parse()
+            .ok()
+            .filter(|w: &f32| w.is_finite())
+            .with_context(|| format!("{part:?} should be a name and a number, like happy=0.8"))?;
         if number < 0.0 {
             bail!("the weight in {part:?} must not be negative");
         }
@@ -138,18 +161,39 @@ mod tests {
     }
 
     fn controls(options: &str) -> anyhow::Result<Controls> {
-        let voice = |name: &str| mien_face::Voice { name: name.into(), ..Default::default() };
+        let voice = |name: &str| mien_face::Voice {
+            name: name.into(),
+            ..Default::default()
+        };
         let voices = vec![voice("Ada"), voice("Ben")];
-        let pack = PackDescription { name: "P".into(), voices, ..Default::default() };
+        let pack = PackDescription {
+            name: "P".into(),
+            voices,
+            ..Default::default()
+        };
         let words = std::iter::once("mien").chain(options.split_whitespace());
         Line::try_parse_from(words)?.recipe.controls(&pack)
     }
 
     #[test]
     fn reads_what_was_asked_for() {
-        let read = controls("--voice ben=2,Ada --emotion happy=0.8,sad=0.2 --pitch -3.5 --intonation 150").unwrap();
-        assert_eq!(read.voices[0], VoiceWeight { index: 1, weight: 2.0 });
-        assert_eq!(read.voices[1], VoiceWeight { index: 0, weight: 1.0 });
+        let read =
+            controls("--voice ben=2,Ada --emotion happy=0.8,sad=0.2 --pitch -3.5 --intonation 150")
+                .unwrap();
+        assert_eq!(
+            read.voices[0],
+            VoiceWeight {
+                index: 1,
+                weight: 2.0
+            }
+        );
+        assert_eq!(
+            read.voices[1],
+            VoiceWeight {
+                index: 0,
+                weight: 1.0
+            }
+        );
         assert_eq!(read.emotions[..3], [0.8, 0.2, 0.0]);
         assert_eq!((read.pitch_semitones, read.intonation), (-3.5, 1.5));
         assert_eq!(controls("").unwrap(), Controls::default());

@@ -22,14 +22,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             card["path"] = pack.path.to_string_lossy().into();
             Ok(card)
         };
-        let all = packs.iter().map(entry).collect::<serde_json::Result<Vec<_>>>()?;
+        let all = packs
+            .iter()
+            .map(entry)
+            .collect::<serde_json::Result<Vec<_>>>()?;
         println!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     if packs.is_empty() {
         let folders = search::pack_folders(engine.as_deref());
-        let list: Vec<_> = folders.iter().map(|folder| format!("  {}", folder.display())).collect();
-        bail!("no voice pack is installed. Put a .mien file into one of\n{}", list.join("\n"));
+        let list: Vec<_> = folders
+            .iter()
+            .map(|folder| format!("  {}", folder.display()))
+            .collect();
+        bail!(
+            "no voice pack is installed. Put a .mien file into one of\n{}",
+            list.join("\n")
+        );
     }
     for pack in &packs {
         print(&pack.card);
@@ -39,8 +48,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn print(card: &PackDescription) {
-    let limits = if card.non_commercial { ", not for commercial use" } else { "" };
-    println!("{}: {} ({}{limits})", card.name, card.description, card.licence);
+    let limits = if card.non_commercial {
+        ", not for commercial use"
+    } else {
+        ""
+    };
+    println!(
+        "{}: {} ({}{limits})",
+        card.name, card.description, card.licence
+    );
     println!("  voices:");
     for voice in &card.voices {
         let pitch = match voice.f0_mean_hz > 0.0 {

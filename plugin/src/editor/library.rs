@@ -16,7 +16,11 @@ fn folder() -> Option<PathBuf> {
 /// The user's presets, by name.
 pub fn presets() -> Vec<PresetFile> {
     let entries = folder().and_then(|folder| std::fs::read_dir(folder).ok());
-    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut found: Vec<PresetFile> = paths
         .filter(|path| path.extension().is_some_and(|ending| ending == ENDING))
         .filter_map(|path| {
@@ -37,7 +41,13 @@ pub fn save(name: &str, sound: &Sound) -> Result<(), String> {
     std::fs::create_dir_all(&folder)
         .map_err(|e| format!("Cannot make {}: {e}", folder.display()))?;
     // A name may hold what a file name cannot.
-    let safe = |c: char| if c.is_alphanumeric() || " -_().".contains(c) { c } else { '_' };
+    let safe = |c: char| {
+        if c.is_alphanumeric() || " -_().".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let name: String = name.trim().chars().map(safe).collect();
     if name.trim_matches('.').is_empty() {
         return Err("The preset needs a name.".into());
@@ -68,7 +78,8 @@ pub fn delete(path: &Path) -> Result<(), String> {
 /// What the panel remembered last.
 pub fn memory() -> Memory {
     let text = memory_file().and_then(|path| std::fs::read_to_string(path).ok());
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    text.and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
 }
 
 /// Keeps what the panel remembers. Where that is not possible it simply forgets.

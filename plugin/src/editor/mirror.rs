@@ -61,7 +61,9 @@ impl Mirror {
         let mut state = PanelState {
             version: env!("CARGO_PKG_VERSION").into(),
             presets: library::presets(),
-            packs_folder: search::user_data().map(|data| data.join("packs")).unwrap_or_default(),
+            packs_folder: search::user_data()
+                .map(|data| data.join("packs"))
+                .unwrap_or_default(),
             ..PanelState::default()
         };
         state.live.column_ms = COLUMN_MS;
@@ -118,7 +120,10 @@ impl Mirror {
         self.load(now);
         self.latency();
         self.live();
-        if self.said_at.is_some_and(|at| now.duration_since(at) > MESSAGE) {
+        if self
+            .said_at
+            .is_some_and(|at| now.duration_since(at) > MESSAGE)
+        {
             (self.state.message, self.said_at) = (None, None);
         }
     }
@@ -130,20 +135,34 @@ impl Mirror {
             self.state.morph.clear();
             return;
         };
-        if !self.state.voices.iter().map(|entry| &entry.voice).eq(&pack.voices) {
-            let entry = |voice: &mien_face::Voice| VoiceEntry { voice: voice.clone(), own: false };
+        if !self
+            .state
+            .voices
+            .iter()
+            .map(|entry| &entry.voice)
+            .eq(&pack.voices)
+        {
+            let entry = |voice: &mien_face::Voice| VoiceEntry {
+                voice: voice.clone(),
+                own: false,
+            };
             self.state.voices = pack.voices.iter().map(entry).collect();
             self.state.emotions.clone_from(&pack.emotions);
         }
         let value = self.params.voice.value();
         self.state.morph = if value == slow.selection.parameter {
             let slots = slow.selection.slots.iter();
-            slots.map(|slot| (slot.voice.clone(), slot.weight)).collect()
+            slots
+                .map(|slot| (slot.voice.clone(), slot.weight))
+                .collect()
         } else {
             // Automation moves faster than the loader thread takes note of it.
             let last = pack.voices.len().saturating_sub(1);
             let voice = pack.voices.get((value.max(0) as usize).min(last));
-            voice.map(|voice| (voice.name.clone(), 1.0)).into_iter().collect()
+            voice
+                .map(|voice| (voice.name.clone(), 1.0))
+                .into_iter()
+                .collect()
         };
     }
 
@@ -161,9 +180,9 @@ impl Mirror {
                 reason: status.text.clone(),
                 searched: search::engine_candidates(),
             },
-            EngineState::PackMissing => {
-                EngineStatus::PackMissing { folder: self.state.packs_folder.clone() }
-            }
+            EngineState::PackMissing => EngineStatus::PackMissing {
+                folder: self.state.packs_folder.clone(),
+            },
             EngineState::Failed => EngineStatus::Failed(status.text.clone()),
         };
         if !status.note.is_empty() && self.state.message.is_none() {
@@ -212,7 +231,9 @@ impl Mirror {
         load.mean_ms = stats.mean_us / 1000.0;
         load.worst_ms = stats.max_us / 1000.0;
         load.dropouts = counts.dropouts - self.cleared_dropouts.min(counts.dropouts);
-        load.overloaded = self.lost_at.is_some_and(|at| now.duration_since(at) < OVERLOAD);
+        load.overloaded = self
+            .lost_at
+            .is_some_and(|at| now.duration_since(at) < OVERLOAD);
     }
 
     fn latency(&mut self) {
@@ -224,12 +245,18 @@ impl Mirror {
         self.state.host.max_block = plan.block;
         self.state.host.offline = plan.offline;
         let converter = plan.converter as f32 * 1000.0 / mien_face::SAMPLE_RATE as f32;
-        let part = |name: &str, ms: f32| LatencyPart { name: name.into(), ms };
+        let part = |name: &str, ms: f32| LatencyPart {
+            name: name.into(),
+            ms,
+        };
         self.state.latency = vec![
             part("Filling a frame", plan.ms(plan.adaptation)),
             part("Time to compute", plan.ms(plan.inference)),
             part("The voice itself", converter),
-            part("Changing the sample rate", (plan.ms(plan.pipeline) - converter).max(0.0)),
+            part(
+                "Changing the sample rate",
+                (plan.ms(plan.pipeline) - converter).max(0.0),
+            ),
         ];
         if self.spectrum.rate() != plan.rate {
             self.spectrum = Spectrum::new(plan.rate);
@@ -275,7 +302,11 @@ impl Mirror {
 
 impl Level {
     fn new() -> Self {
-        Self { hold_db: -120.0, held_at: Instant::now(), clipped_at: None }
+        Self {
+            hold_db: -120.0,
+            held_at: Instant::now(),
+            clipped_at: None,
+        }
     }
 
     /// Takes a level; gives the held one, and whether it clipped lately.
@@ -286,7 +317,11 @@ impl Level {
         if db >= 0.0 {
             self.clipped_at = Some(now);
         }
-        (self.hold_db, self.clipped_at.is_some_and(|at| now.duration_since(at) < CLIP))
+        (
+            self.hold_db,
+            self.clipped_at
+                .is_some_and(|at| now.duration_since(at) < CLIP),
+        )
     }
 }
 

@@ -45,7 +45,10 @@ impl RemoteSlot {
 
     /// The engine's handle, once there is one.
     pub fn get(&self) -> Option<Remote> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -94,7 +97,9 @@ impl NiceEguiApp for PanelApp {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut Frame) {
-        let Some(context) = self.context.clone() else { return };
+        let Some(context) = self.context.clone() else {
+            return;
+        };
         self.shared.scope.watch_until(Instant::now() + CLOSED_AFTER);
         self.mirror.refresh();
         let actions = self.panel.ui(ui, &self.mirror.state);

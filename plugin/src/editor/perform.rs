@@ -72,26 +72,38 @@ impl Doer<'_> {
 
     fn begin(&self, param: ParamId) {
         // SAFETY: the pointer belongs to this plugin's parameters, which live as long as the editor.
-        unsafe { self.context.raw_begin_set_parameter(self.params.pointer(param)) }
+        unsafe {
+            self.context
+                .raw_begin_set_parameter(self.params.pointer(param))
+        }
     }
 
     fn set(&self, param: ParamId, value: f32) {
         let pointer = self.params.pointer(param);
         // SAFETY: as above.
         unsafe {
-            self.context.raw_set_parameter_normalized(pointer, pointer.preview_normalized(value));
+            self.context
+                .raw_set_parameter_normalized(pointer, pointer.preview_normalized(value));
         }
     }
 
     fn end(&self, param: ParamId) {
         // SAFETY: as above.
-        unsafe { self.context.raw_end_set_parameter(self.params.pointer(param)) }
+        unsafe {
+            self.context
+                .raw_end_set_parameter(self.params.pointer(param))
+        }
     }
 
     /// One voice alone. It is chosen by the host's parameter where that can name it, so that the
     /// host can record it; the engine then makes it the selection.
     fn choose_voice(&mut self, name: String) {
-        let index = self.mirror.state.voices.iter().position(|entry| entry.voice.name == name);
+        let index = self
+            .mirror
+            .state
+            .voices
+            .iter()
+            .position(|entry| entry.voice.name == name);
         let Some(index) = index else { return };
         let reachable = index as f32 <= ParamId::Voice.spec().max;
         if reachable && self.params.voice.value() != index as i32 {
@@ -105,13 +117,25 @@ impl Doer<'_> {
 
     /// Several voices, or one that the parameter already names: they belong to its present value.
     fn select_voices(&mut self, voices: Vec<(String, f32)>) {
-        let slots = voices.into_iter().map(|(voice, weight)| Slot { voice, weight }).collect();
+        let slots = voices
+            .into_iter()
+            .map(|(voice, weight)| Slot { voice, weight })
+            .collect();
         let parameter = self.params.voice.value();
-        self.select(|selection| Selection { slots, parameter, ..selection });
+        self.select(|selection| Selection {
+            slots,
+            parameter,
+            ..selection
+        });
     }
 
     fn load_pack(&mut self, path: &Path) {
-        let name = self.mirror.state.packs.iter().find(|pack| pack.path == path);
+        let name = self
+            .mirror
+            .state
+            .packs
+            .iter()
+            .find(|pack| pack.path == path);
         if let Some(pack) = name.map(|pack| pack.name.clone()) {
             // Another pack has other voices: its first one, unless it knows the present names.
             self.select(|selection| Selection { pack, ..selection });

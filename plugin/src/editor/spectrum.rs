@@ -34,7 +34,9 @@ struct Side {
 impl Spectrum {
     /// For sound of `rate` Hz.
     pub fn new(rate: u32) -> Self {
-        let length = ((rate as f32 * WINDOW_S) as usize).next_power_of_two().max(64);
+        let length = ((rate as f32 * WINDOW_S) as usize)
+            .next_power_of_two()
+            .max(64);
         let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f32 / length as f32).cos();
         Self {
             rate,
@@ -76,8 +78,11 @@ impl Spectrum {
 
     /// Levels of the bands, each the loudest bin in it.
     fn bands(&self, samples: &[f32]) -> [u8; LIVE_BANDS] {
-        let mut bins: Vec<Complex32> =
-            samples.iter().zip(&self.window).map(|(x, w)| Complex32::from(x * w)).collect();
+        let mut bins: Vec<Complex32> = samples
+            .iter()
+            .zip(&self.window)
+            .map(|(x, w)| Complex32::from(x * w))
+            .collect();
         self.fft.process(&mut bins);
         let hz_per_bin = self.rate as f32 / bins.len() as f32;
         let last = bins.len() / 2 - 1;
@@ -90,7 +95,10 @@ impl Spectrum {
         std::array::from_fn(|band| {
             let low = (edge(band).round() as usize).min(last);
             let high = (edge(band + 1).round() as usize).clamp(low + 1, last + 1);
-            let loudest = bins[low..high].iter().map(|bin| bin.norm_sqr()).fold(0.0, f32::max);
+            let loudest = bins[low..high]
+                .iter()
+                .map(|bin| bin.norm_sqr())
+                .fold(0.0, f32::max);
             let db = 10.0 * (loudest / (full * full)).max(1e-12).log10();
             (255.0 * (1.0 - db / LIVE_FLOOR_DB)).clamp(0.0, 255.0) as u8
         })
@@ -107,8 +115,9 @@ mod tests {
         let rate = 48_000;
         let scope = Scope::default();
         scope.watch_until(Instant::now() + Duration::from_secs(9));
-        let sine: Vec<f32> =
-            (0..6000).map(|i| (TAU * 1000.0 * i as f32 / rate as f32).sin()).collect();
+        let sine: Vec<f32> = (0..6000)
+            .map(|i| (TAU * 1000.0 * i as f32 / rate as f32).sin())
+            .collect();
         scope.input(&sine);
         scope.output(&vec![0.0; 6000]);
         let columns = Spectrum::new(rate).columns(&scope);

@@ -82,7 +82,14 @@ impl Loader {
         to_engine: Sender<Command>,
         engine_thread: Thread,
     ) -> Self {
-        Self { shared, selection, names, to_engine, engine_thread, loaded: None }
+        Self {
+            shared,
+            selection,
+            names,
+            to_engine,
+            engine_thread,
+            loaded: None,
+        }
     }
 
     /// Works until [`Job::Quit`].
@@ -114,7 +121,8 @@ impl Loader {
             Job::Broken(text, converter) => {
                 drop(converter);
                 self.loaded = None;
-                let text = format!("{text}. Reload the engine in the settings, or choose another pack.");
+                let text =
+                    format!("{text}. Reload the engine in the settings, or choose another pack.");
                 return self.say(EngineState::Failed, text, String::new());
             }
             Job::Quit => return,
@@ -126,7 +134,11 @@ impl Loader {
     /// Makes sure that the selected pack is loaded; gives a note.
     fn load(&mut self) -> Result<String, Failure> {
         if self.loaded.is_none() {
-            self.say(EngineState::Loading, "Loading the voice engine …".into(), String::new());
+            self.say(
+                EngineState::Loading,
+                "Loading the voice engine …".into(),
+                String::new(),
+            );
         }
         let missing = |text| (EngineState::EngineMissing, text);
         let engine = open_engine().map_err(missing)?;
@@ -135,7 +147,9 @@ impl Loader {
         let chosen = choose(&packs, &wanted);
         self.shared.slow().packs = packs.clone();
         let Some(pack) = chosen else {
-            let folder = search::user_data().map(|data| data.join("packs")).unwrap_or_default();
+            let folder = search::user_data()
+                .map(|data| data.join("packs"))
+                .unwrap_or_default();
             let text = format!(
                 "No voice pack is installed, so your own voice passes through. \
                  Put a .mien file into {} and reload.",
@@ -145,9 +159,16 @@ impl Loader {
         };
         let mut note = String::new();
         if !wanted.is_empty() && pack.card.name != wanted {
-            note = format!("The pack {wanted} is not installed; {} speaks instead.", pack.card.name);
+            note = format!(
+                "The pack {wanted} is not installed; {} speaks instead.",
+                pack.card.name
+            );
         }
-        if self.loaded.as_ref().is_some_and(|(path, _)| *path == pack.path) {
+        if self
+            .loaded
+            .as_ref()
+            .is_some_and(|(path, _)| *path == pack.path)
+        {
             return Ok(note);
         }
         match self.go_live(&engine, pack) {
@@ -173,9 +194,13 @@ impl Loader {
         // The voices must be known before the converter that they belong to.
         self.publish(&description);
         let delay = converter.info().delay_samples;
-        self.shared.converter_delay.store(delay, std::sync::atomic::Ordering::Relaxed);
+        self.shared
+            .converter_delay
+            .store(delay, std::sync::atomic::Ordering::Relaxed);
         let (reply, retired) = bounded(1);
-        let _ = self.to_engine.send(Command::Adopt(Box::new(converter), reply));
+        let _ = self
+            .to_engine
+            .send(Command::Adopt(Box::new(converter), reply));
         self.engine_thread.unpark();
         // The former converter comes back when it has faded out, and is dropped here.
         drop(retired.recv_timeout(Duration::from_secs(5)));
@@ -225,11 +250,16 @@ impl Loader {
     }
 
     fn selection(&self) -> MutexGuard<'_, Selection> {
-        self.selection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.selection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The pack of this name, or the first one.
 fn choose<'a>(packs: &'a [PackFile], name: &str) -> Option<&'a PackFile> {
-    packs.iter().find(|pack| pack.card.name == name).or_else(|| packs.first())
+    packs
+        .iter()
+        .find(|pack| pack.card.name == name)
+        .or_else(|| packs.first())
 }

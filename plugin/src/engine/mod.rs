@@ -55,9 +55,11 @@ impl EngineHost {
         };
         let engine = host.thread();
         host.loader = Some(
-            std::thread::Builder::new().name("mien loader".into()).spawn(move || {
-                loader::Loader::new(shared, selection, names, to_engine, engine).run(jobs);
-            })?,
+            std::thread::Builder::new()
+                .name("mien loader".into())
+                .spawn(move || {
+                    loader::Loader::new(shared, selection, names, to_engine, engine).run(jobs);
+                })?,
         );
         Ok(host)
     }
@@ -71,7 +73,9 @@ impl EngineHost {
     /// Joins the engine thread to a new pair of rings, and waits until it works on them.
     pub fn attach(&self, end: EngineEnd) {
         let (reply, attached) = bounded(1);
-        let _ = self.to_engine.send(thread::Command::Attach(Box::new(end), reply));
+        let _ = self
+            .to_engine
+            .send(thread::Command::Attach(Box::new(end), reply));
         self.thread().unpark();
         // The thread answers within a frame; an engine stuck for longer is handled by the overload
         // rules, not by a host that cannot activate.
@@ -95,7 +99,10 @@ impl EngineHost {
 
     /// A handle for the editor, which lives on another thread.
     pub fn remote(&self) -> Remote {
-        Remote { shared: self.shared.clone(), to_loader: self.to_loader.clone() }
+        Remote {
+            shared: self.shared.clone(),
+            to_loader: self.to_loader.clone(),
+        }
     }
 
     /// Waits until the loader has nothing to do, at most for `limit`.

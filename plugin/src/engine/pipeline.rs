@@ -172,7 +172,11 @@ impl Pipeline {
     pub fn reset(&mut self) {
         self.to_model.reset();
         self.from_model.reset();
-        for converter in self.converter.iter_mut().chain(self.former.iter_mut().map(|f| &mut f.0)) {
+        for converter in self
+            .converter
+            .iter_mut()
+            .chain(self.former.iter_mut().map(|f| &mut f.0))
+        {
             converter.reset();
         }
         self.fit_padding();
@@ -181,7 +185,10 @@ impl Pipeline {
     }
 
     fn fit_padding(&mut self) {
-        let own = self.converter.as_ref().map_or(self.delay, |converter| converter.delay());
+        let own = self
+            .converter
+            .as_ref()
+            .map_or(self.delay, |converter| converter.delay());
         self.padding.set(self.delay.saturating_sub(own));
     }
 
@@ -230,9 +237,14 @@ impl Pipeline {
         let report = *result.as_ref().unwrap_or(&StepReport::default());
         port.stepped(started.elapsed(), report);
         for sample in &mut output {
-            *sample = self.padding.swap(if sample.is_finite() { *sample } else { 0.0 });
+            *sample = self
+                .padding
+                .swap(if sample.is_finite() { *sample } else { 0.0 });
         }
-        let made = self.from_model.process(&output, &mut self.host_rate).produced;
+        let made = self
+            .from_model
+            .process(&output, &mut self.host_rate)
+            .produced;
         port.emit(&self.host_rate[..made]);
         result.map(|_| ())
     }
@@ -274,7 +286,9 @@ impl Padding {
 
     fn swap(&mut self, sample: f32) -> f32 {
         let length = self.line.len();
-        let Some(slot) = self.line.get_mut(self.position) else { return sample };
+        let Some(slot) = self.line.get_mut(self.position) else {
+            return sample;
+        };
         self.position = (self.position + 1) % length;
         std::mem::replace(slot, sample)
     }
@@ -417,7 +431,11 @@ mod tests {
         pipeline.push(&part(4800..9600), &mut out).unwrap();
         assert!(!pipeline.is_crossfading());
         assert!(pipeline.end_crossfade().is_some());
-        let jump = out.0.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        let jump = out
+            .0
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).abs())
+            .fold(0.0, f32::max);
         assert!(jump < 0.05, "{jump}");
     }
 }

@@ -25,7 +25,11 @@ pub fn library_name() -> String {
 }
 
 fn libloading_name(stem: &str) -> String {
-    format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+    format!(
+        "{}{stem}{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    )
 }
 
 /// Every place where the engine library may lie, in order.
@@ -54,22 +58,35 @@ pub fn find_engine() -> Result<PathBuf, String> {
             path.display()
         ));
     }
-    engine_candidates().into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        "The voice engine is not installed, so your own voice passes through. \
+    engine_candidates()
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            "The voice engine is not installed, so your own voice passes through. \
          Run `cargo xtask install`, or set MIEN_ENGINE to the path of the engine library."
-            .into()
-    })
+                .into()
+        })
 }
 
 /// The folders that may hold packs, in order.
 pub fn pack_folders(engine: Option<&Path>) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = environment("MIEN_PACKS").into_iter().collect();
-    folders.extend(engine.and_then(Path::parent).map(|beside| beside.join("packs")));
-    folders.extend(homes().into_iter().map(|home| home.join("mien-engine").join("packs")));
+    folders.extend(
+        engine
+            .and_then(Path::parent)
+            .map(|beside| beside.join("packs")),
+    );
+    folders.extend(
+        homes()
+            .into_iter()
+            .map(|home| home.join("mien-engine").join("packs")),
+    );
     folders.extend(user_data().map(|data| data.join("packs")));
     folders.push("/usr/share/mien/packs".into());
     for home in homes() {
-        let tree = home.ancestors().find(|folder| folder.join("models/voices").is_dir());
+        let tree = home
+            .ancestors()
+            .find(|folder| folder.join("models/voices").is_dir());
         folders.extend(tree.map(|tree| tree.join("models/voices")));
     }
     folders
@@ -89,7 +106,9 @@ pub struct PackFile {
 pub fn packs(engine: Option<&Path>) -> Vec<PackFile> {
     let mut found: Vec<PackFile> = Vec::new();
     for folder in pack_folders(engine) {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            continue;
+        };
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension() == Some(OsStr::new("mien")));
         paths.sort();
@@ -129,14 +148,20 @@ pub fn read_card(path: &Path) -> Option<PackDescription> {
 /// The folders that hold this program or plugin: the file's own, and for a bundle the one it lies in.
 fn homes() -> Vec<PathBuf> {
     let mut homes = Vec::new();
-    for file in [process_path::get_dylib_path(), process_path::get_executable_path()] {
+    for file in [
+        process_path::get_dylib_path(),
+        process_path::get_executable_path(),
+    ] {
         let Some(file) = file else { continue };
         let file = file.canonicalize().unwrap_or(file);
         let bundle = file.ancestors().skip(1).find(|folder| {
             let kind = folder.extension().and_then(OsStr::to_str);
             matches!(kind, Some("vst3" | "clap" | "app"))
         });
-        for inside in [file.parent(), bundle.and_then(Path::parent)].into_iter().flatten() {
+        for inside in [file.parent(), bundle.and_then(Path::parent)]
+            .into_iter()
+            .flatten()
+        {
             if !homes.iter().any(|home| home == inside) {
                 homes.push(inside.to_owned());
             }
@@ -151,7 +176,9 @@ pub fn user_data() -> Option<PathBuf> {
 }
 
 fn environment(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -172,7 +199,12 @@ mod tests {
         let path = folder.path().join("a.mien");
         write_pack(&path, "First");
         assert_eq!(read_card(&path).unwrap().name, "First");
-        for rubbish in [&b""[..], b"1234", b"\xff\xff\xff\xff\xff\xff\xff\xff{}", b"\x02\0\0\0\0\0\0\0{}"] {
+        for rubbish in [
+            &b""[..],
+            b"1234",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff{}",
+            b"\x02\0\0\0\0\0\0\0{}",
+        ] {
             std::fs::write(&path, rubbish).unwrap();
             assert_eq!(read_card(&path), None);
         }
@@ -181,6 +213,10 @@ mod tests {
     #[test]
     fn knows_where_it_is() {
         assert!(!homes().is_empty());
-        assert!(engine_candidates().iter().all(|path| path.file_name().is_some()));
+        assert!(
+            engine_candidates()
+                .iter()
+                .all(|path| path.file_name().is_some())
+        );
     }
 }

@@ -23,9 +23,16 @@ pub fn resolve(selection: &mut Selection, pack: &PackDescription) -> (ResolvedVo
     let mut lost = Vec::new();
     let mut used = 0;
     for slot in selection.slots.iter().take(MORPH_SLOTS) {
-        match pack.voices.iter().position(|voice| voice.name == slot.voice) {
+        match pack
+            .voices
+            .iter()
+            .position(|voice| voice.name == slot.voice)
+        {
             Some(index) => {
-                weights[used] = VoiceWeight { index: index as u32, weight: slot.weight };
+                weights[used] = VoiceWeight {
+                    index: index as u32,
+                    weight: slot.weight,
+                };
                 used += 1;
             }
             None => lost.push(slot.voice.as_str()),
@@ -34,19 +41,39 @@ pub fn resolve(selection: &mut Selection, pack: &PackDescription) -> (ResolvedVo
     let note = match (lost.is_empty(), used) {
         (true, _) => String::new(),
         (false, 0) => {
-            let first = pack.voices.first().map_or("none", |voice| voice.name.as_str());
+            let first = pack
+                .voices
+                .first()
+                .map_or("none", |voice| voice.name.as_str());
             let lost = lost.join(", ");
-            format!("The pack {} has no voice {lost}; {first} speaks instead. Choose another.", pack.name)
+            format!(
+                "The pack {} has no voice {lost}; {first} speaks instead. Choose another.",
+                pack.name
+            )
         }
         (false, _) => {
-            format!("The pack {} has no voice {}; the others of the mix speak.", pack.name, lost.join(", "))
+            format!(
+                "The pack {} has no voice {}; the others of the mix speak.",
+                pack.name,
+                lost.join(", ")
+            )
         }
     };
     if used == 0 {
-        weights[0] = VoiceWeight { index: 0, weight: 1.0 };
+        weights[0] = VoiceWeight {
+            index: 0,
+            weight: 1.0,
+        };
     }
     let count = pack.voices.len() as u32;
-    (ResolvedVoices { parameter: selection.parameter, weights, count }, note)
+    (
+        ResolvedVoices {
+            parameter: selection.parameter,
+            weights,
+            count,
+        },
+        note,
+    )
 }
 
 /// Makes the selection the one voice that the parameter names, unless it belongs to that value.
@@ -58,7 +85,10 @@ pub fn follow(selection: &mut Selection, parameter: i32, pack: &PackDescription)
     let last = pack.voices.len().saturating_sub(1);
     let voice = pack.voices.get((parameter.max(0) as usize).min(last));
     selection.slots = voice
-        .map(|voice| Slot { voice: voice.name.clone(), weight: 1.0 })
+        .map(|voice| Slot {
+            voice: voice.name.clone(),
+            weight: 1.0,
+        })
         .into_iter()
         .collect();
 }
@@ -77,14 +107,24 @@ mod tests {
     use mien_face::Voice;
 
     fn pack(names: &[&str]) -> PackDescription {
-        let voice = |name: &&str| Voice { name: name.to_string(), ..Voice::default() };
+        let voice = |name: &&str| Voice {
+            name: name.to_string(),
+            ..Voice::default()
+        };
         let voices = names.iter().map(voice).collect();
-        PackDescription { name: "P".into(), voices, ..PackDescription::default() }
+        PackDescription {
+            name: "P".into(),
+            voices,
+            ..PackDescription::default()
+        }
     }
 
     #[test]
     fn a_name_survives_another_order() {
-        let mut selection = Selection { parameter: 1, ..Selection::default() };
+        let mut selection = Selection {
+            parameter: 1,
+            ..Selection::default()
+        };
         let (voices, _) = resolve(&mut selection, &pack(&["Ada", "Ben", "Cleo"]));
         assert_eq!(voices.weights[0].index, 1);
         assert_eq!(selection.slots[0].voice, "Ben");
@@ -95,12 +135,21 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_the_first_voice_and_a_note() {
-        let slots = vec![Slot { voice: "Zoe".into(), weight: 1.0 }];
-        let mut selection = Selection { slots: slots.clone(), ..Selection::default() };
+        let slots = vec![Slot {
+            voice: "Zoe".into(),
+            weight: 1.0,
+        }];
+        let mut selection = Selection {
+            slots: slots.clone(),
+            ..Selection::default()
+        };
         let (voices, note) = resolve(&mut selection, &pack(&["Ada", "Ben"]));
         assert_eq!(voices.weights, single(0, 2));
         assert!(note.contains("Zoe") && note.contains("Ada"));
-        assert_eq!(selection.slots, slots, "the state keeps the name, for when the pack is back");
+        assert_eq!(
+            selection.slots, slots,
+            "the state keeps the name, for when the pack is back"
+        );
     }
 
     #[test]

@@ -34,7 +34,11 @@ pub struct StepTimes {
 
 impl Default for StepTimes {
     fn default() -> Self {
-        Self { times: Vec::with_capacity(WINDOW), next: 0, sorted: Vec::with_capacity(WINDOW) }
+        Self {
+            times: Vec::with_capacity(WINDOW),
+            next: 0,
+            sorted: Vec::with_capacity(WINDOW),
+        }
     }
 }
 

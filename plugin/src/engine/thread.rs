@@ -166,21 +166,29 @@ impl Worker {
 
     fn take_converter(&mut self) -> Option<Box<dyn Convert>> {
         self.finish_handover();
-        let playing = self.stream.as_mut().and_then(|stream| stream.pipeline.take());
+        let playing = self
+            .stream
+            .as_mut()
+            .and_then(|stream| stream.pipeline.take());
         playing.or_else(|| self.idle_converter.take())
     }
 
     /// Ends a crossfade at once.
     fn finish_handover(&mut self) {
         if let Some(reply) = self.handover.take() {
-            let former = self.stream.as_mut().and_then(|stream| stream.pipeline.end_crossfade());
+            let former = self
+                .stream
+                .as_mut()
+                .and_then(|stream| stream.pipeline.end_crossfade());
             let _ = reply.send(former);
         }
     }
 
     /// Works on what waits in the rings. False when nothing did.
     fn turn(&mut self) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
         // Counted before the epoch is read: input of a new epoch is never seen before its number.
         let visible = stream.end.input.occupied_len();
         let epoch = stream.end.clocks.epoch.load(Ordering::Acquire);
@@ -228,7 +236,11 @@ impl Worker {
             }
         }
         if let Some(stream) = &self.stream {
-            stream.end.clocks.done.store(stream.taken, Ordering::Release);
+            stream
+                .end
+                .clocks
+                .done
+                .store(stream.taken, Ordering::Release);
             if stream.end.clocks.waiting.load(Ordering::Relaxed) {
                 stream.end.unparker.unpark();
             }
@@ -240,13 +252,22 @@ impl Worker {
 impl Stream {
     fn start_epoch(&mut self, epoch: u32) {
         let start = self.end.clocks.reset_at.load(Ordering::Relaxed);
-        self.taken += self.end.input.skip(start.saturating_sub(self.taken) as usize) as u64;
+        self.taken += self
+            .end
+            .input
+            .skip(start.saturating_sub(self.taken) as usize) as u64;
         self.pipeline.reset();
         (self.epoch, self.emitted, self.heard) = (epoch, 0, 0);
         self.announce();
         self.end.clocks.done.store(self.taken, Ordering::Relaxed);
-        self.end.clocks.out_start.store(self.written, Ordering::Relaxed);
-        self.end.clocks.epoch_reached.store(epoch, Ordering::Release);
+        self.end
+            .clocks
+            .out_start
+            .store(self.written, Ordering::Relaxed);
+        self.end
+            .clocks
+            .epoch_reached
+            .store(epoch, Ordering::Release);
         self.end.unparker.unpark();
     }
 
@@ -257,8 +278,15 @@ impl Stream {
             // In the middle of a stream the pipeline starts empty, and fills up within its delay.
             heard => heard + i64::from(self.end.plan.pipeline),
         };
-        let live_from = if self.pipeline.is_live() { settled } else { NEVER };
-        self.end.clocks.live_from.store(live_from, Ordering::Release);
+        let live_from = if self.pipeline.is_live() {
+            settled
+        } else {
+            NEVER
+        };
+        self.end
+            .clocks
+            .live_from
+            .store(live_from, Ordering::Release);
     }
 
     fn go_live(&mut self, converter: Box<dyn Convert>) -> Option<Box<dyn Convert>> {
@@ -303,7 +331,11 @@ impl Stream {
     /// Leaves out the next `length` samples; gives how many it were.
     fn skip(&mut self, length: usize) -> u64 {
         let skipped = self.end.input.skip(length) as u64;
-        let gap = Gap { epoch: self.epoch, at: self.written, samples: skipped };
+        let gap = Gap {
+            epoch: self.epoch,
+            at: self.written,
+            samples: skipped,
+        };
         // There is room: `is_late` looked, and this thread is the only one that writes.
         let _ = self.end.gaps.try_push(gap);
         self.taken += skipped;
@@ -336,8 +368,15 @@ impl Port for StreamPort<'_> {
             }
         }
         *self.followed = moved.then_some(snapshot.voice);
-        let voices = if moved { single(snapshot.voice, voices.count) } else { voices.weights };
-        Controls { voices, ..snapshot.controls }
+        let voices = if moved {
+            single(snapshot.voice, voices.count)
+        } else {
+            voices.weights
+        };
+        Controls {
+            voices,
+            ..snapshot.controls
+        }
     }
 
     fn emit(&mut self, samples: &[f32]) {

@@ -12,7 +12,10 @@ pub struct DryDelay {
 impl DryDelay {
     /// A delay of `latency` samples for [`MAX_CHANNELS`] channels. Allocates.
     pub fn new(latency: usize) -> Self {
-        Self { lines: std::array::from_fn(|_| vec![0.0; latency]), position: 0 }
+        Self {
+            lines: std::array::from_fn(|_| vec![0.0; latency]),
+            position: 0,
+        }
     }
 
     /// Forgets everything.
@@ -51,7 +54,9 @@ mod tests {
                     frame[0]
                 })
                 .collect();
-            let wanted: Vec<f32> = (1..20).map(|i| (i - latency as i32).max(0) as f32).collect();
+            let wanted: Vec<f32> = (1..20)
+                .map(|i| (i - latency as i32).max(0) as f32)
+                .collect();
             assert_eq!(out, wanted);
         }
     }

@@ -68,7 +68,9 @@ mod tests {
     #[test]
     fn silences_noise_passes_speech_and_is_transparent_when_off() {
         let rate = 48_000;
-        let noise: Vec<f32> = (0..rate).map(|i| if i % 2 == 0 { 1e-3 } else { -1e-3 }).collect();
+        let noise: Vec<f32> = (0..rate)
+            .map(|i| if i % 2 == 0 { 1e-3 } else { -1e-3 })
+            .collect();
         let mut gate = Gate::new(rate);
         gate.reset();
         let mut block = noise.clone();

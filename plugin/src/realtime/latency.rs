@@ -61,7 +61,11 @@ impl Plan {
         let block = block.max(1);
         let ms = f64::from(rate) / 1000.0;
         let frames = (f64::from(block) / (10.0 * ms)).ceil().max(1.0);
-        let spare = if mode == DelayMode::Safe { SAFE_MS } else { 0.0 };
+        let spare = if mode == DelayMode::Safe {
+            SAFE_MS
+        } else {
+            0.0
+        };
         let time = FIRST_FRAME_MS + (frames - 1.0) * NEXT_FRAME_MS + spare;
         let blocks = (time * ms / f64::from(block)).ceil() as u32;
         Self {
@@ -95,7 +99,11 @@ impl Plan {
 mod tests {
     use super::*;
 
-    const SHAPE: PipelineShape = PipelineShape { delay: 1000, hold_back: 479, converter: 0 };
+    const SHAPE: PipelineShape = PipelineShape {
+        delay: 1000,
+        hold_back: 479,
+        converter: 0,
+    };
 
     #[test]
     fn small_blocks_pay_for_inference_only_once() {
@@ -110,7 +118,10 @@ mod tests {
     #[test]
     fn the_parts_sum_up() {
         let plan = Plan::new(44_100, 256, DelayMode::Low, SHAPE);
-        assert_eq!(plan.total(), plan.adaptation + plan.inference + plan.pipeline);
+        assert_eq!(
+            plan.total(),
+            plan.adaptation + plan.inference + plan.pipeline
+        );
         assert!((plan.ms(441) - 10.0).abs() < 1e-4);
     }
 }

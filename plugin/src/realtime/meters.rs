@@ -33,7 +33,9 @@ fn raise(cell: &AtomicU32, peak: f32) {
 
 /// Highest absolute sample.
 pub fn peak(samples: &[f32]) -> f32 {
-    samples.iter().fold(0.0, |peak, sample| sample.abs().max(peak))
+    samples
+        .iter()
+        .fold(0.0, |peak, sample| sample.abs().max(peak))
 }
 
 #[cfg(test)]

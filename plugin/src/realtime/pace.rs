@@ -28,7 +28,10 @@ pub struct Pace {
 impl Pace {
     /// Starts without a lead.
     pub fn new() -> Self {
-        Self { last: None, lead: 0.0 }
+        Self {
+            last: None,
+            lead: 0.0,
+        }
     }
 
     /// Forgets the lead.

@@ -151,17 +151,15 @@ impl Processor {
     }
 
     /// Fills `self.mono` from the input channels.
-    fn mix_down(
-        &mut self,
-        channels: &[&mut [f32]],
-        part: std::ops::Range<usize>,
-        gate_db: f32,
-    ) {
+    fn mix_down(&mut self, channels: &[&mut [f32]], part: std::ops::Range<usize>, gate_db: f32) {
         let inputs = self.inputs.min(channels.len()).max(1);
         let scale = 1.0 / inputs as f32;
         let mono = &mut self.mono[..part.len()];
         for (i, sample) in mono.iter_mut().enumerate() {
-            let sum: f32 = channels[..inputs].iter().map(|channel| channel[part.start + i]).sum();
+            let sum: f32 = channels[..inputs]
+                .iter()
+                .map(|channel| channel[part.start + i])
+                .sum();
             let value = sum * scale * self.in_gain.advance();
             // A broken plugin before this one must not poison the converter's state for good.
             *sample = if value.is_finite() { value } else { 0.0 };
@@ -186,7 +184,9 @@ impl Processor {
         self.push(samples);
         if !allowance.is_zero() && self.reader.lacking(&mut self.end, samples) > 0 {
             self.shared.counters.fast_render();
-            self.wait(allowance, |this| this.reader.lacking(&mut this.end, samples) == 0);
+            self.wait(allowance, |this| {
+                this.reader.lacking(&mut this.end, samples) == 0
+            });
         }
     }
 
@@ -239,9 +239,13 @@ impl Processor {
             }
             self.dry.swap(&mut dry);
             // A stream that is a voice from its start on is one in the prefill, too.
-            self.live.set(f32::from(live_from <= 0 || first + i as i64 >= live_from));
-            let (live, mix, bypass) =
-                (self.live.advance(), self.mix.advance(), self.bypass.advance());
+            self.live
+                .set(f32::from(live_from <= 0 || first + i as i64 >= live_from));
+            let (live, mix, bypass) = (
+                self.live.advance(),
+                self.mix.advance(),
+                self.bypass.advance(),
+            );
             // The input's ramp has moved on by the latency; for a gain that stands still, and it
             // nearly always does, this is the same.
             let (in_gain, out_gain) = (self.in_gain.value(), self.out_gain.advance());
@@ -257,7 +261,9 @@ impl Processor {
             self.wet[i] = channels[0][at];
         }
         self.shared.meters.output(level);
-        self.shared.scope.output(&self.wet[..(self.reader.want() - first) as usize]);
+        self.shared
+            .scope
+            .output(&self.wet[..(self.reader.want() - first) as usize]);
     }
 }
 
@@ -272,5 +278,9 @@ fn blend(a: f32, b: f32, part: f32) -> f32 {
 
 /// Linear gain of a level in dB; exactly 1 for 0.
 fn gain(db: f32) -> f32 {
-    if db == 0.0 { 1.0 } else { 10_f32.powf(db / 20.0) }
+    if db == 0.0 {
+        1.0
+    } else {
+        10_f32.powf(db / 20.0)
+    }
 }

@@ -15,7 +15,12 @@ impl Ramp {
     /// Starts at `value`; each move takes `milliseconds` at `rate` Hz.
     pub fn new(value: f32, milliseconds: f32, rate: u32) -> Self {
         let length = (milliseconds * 1e-3 * rate as f32).max(1.0);
-        Self { value, target: value, step: 0.0, length }
+        Self {
+            value,
+            target: value,
+            step: 0.0,
+            length,
+        }
     }
 
     /// Where to go from here.

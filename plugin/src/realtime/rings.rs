@@ -122,6 +122,13 @@ pub fn connect(plan: Plan, block: u32) -> (AudioEnd, EngineEnd) {
         unparker: parker.unparker().clone(),
         plan,
     };
-    let audio = AudioEnd { input, output, gaps, controls, clocks, parker };
+    let audio = AudioEnd {
+        input,
+        output,
+        gaps,
+        controls,
+        clocks,
+        parker,
+    };
     (audio, engine)
 }

@@ -112,7 +112,11 @@ impl WetReader {
                 filled += silent;
                 continue;
             }
-            let next_gap = if synced { self.pass_gaps(end) } else { u64::MAX };
+            let next_gap = if synced {
+                self.pass_gaps(end)
+            } else {
+                u64::MAX
+            };
             let here = visible.min(usize::try_from(next_gap).unwrap_or(usize::MAX));
             let taken = if self.head > at {
                 let silent = rest.len().min((self.head - at) as usize);
@@ -224,7 +228,11 @@ mod tests {
     const RATE: u32 = 48_000;
 
     fn ends() -> (WetReader, AudioEnd, EngineEnd) {
-        let shape = PipelineShape { delay: 0, hold_back: 2, converter: 0 };
+        let shape = PipelineShape {
+            delay: 0,
+            hold_back: 2,
+            converter: 0,
+        };
         let mut plan = Plan::new(RATE, 1, DelayMode::Low, shape);
         plan.inference = 3;
         let (audio, engine) = connect(plan, 100);
@@ -251,8 +259,17 @@ mod tests {
         engine.output.push_slice(&numbers(0..10));
         let mut block = vec![0.0; 5 + 10 + 40];
         let read = reader.read(&mut audio, &mut block);
-        assert_eq!(read, Read { missing: 40, dropout: true });
-        assert!(block[15] > 0.5 * block[14] && block[54] < block[15], "it fades: {block:?}");
+        assert_eq!(
+            read,
+            Read {
+                missing: 40,
+                dropout: true
+            }
+        );
+        assert!(
+            block[15] > 0.5 * block[14] && block[54] < block[15],
+            "it fades: {block:?}"
+        );
         engine.output.push_slice(&numbers(10..1000));
         let mut block = vec![0.0; 500];
         assert_eq!(reader.read(&mut audio, &mut block), Read::default());
@@ -264,7 +281,14 @@ mod tests {
     fn a_gap_is_silence_of_its_length() {
         let (mut reader, mut audio, mut engine) = ends();
         engine.output.push_slice(&numbers(0..10));
-        engine.gaps.try_push(Gap { epoch: 0, at: 10, samples: 1000 }).unwrap();
+        engine
+            .gaps
+            .try_push(Gap {
+                epoch: 0,
+                at: 10,
+                samples: 1000,
+            })
+            .unwrap();
         engine.output.push_slice(&numbers(1010..2000));
         let mut block = vec![0.0; 5 + 10];
         reader.read(&mut audio, &mut block);

@@ -60,7 +60,8 @@ impl ToyConverter {
 
     pub fn add(&mut self, voice: &Voice) -> u32 {
         let ring = voice.name.starts_with("Ring");
-        self.effects.push(if ring { Effect::Ring } else { Effect::Through });
+        self.effects
+            .push(if ring { Effect::Ring } else { Effect::Through });
         self.effects.len() as u32 - 1
     }
 

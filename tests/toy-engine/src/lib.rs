@@ -110,10 +110,7 @@ unsafe extern "C" fn drop_pack(pack: *mut RawPack) {
     drop(unsafe { Box::from_raw(pack.cast::<ToyPack>()) });
 }
 
-unsafe extern "C" fn create_converter(
-    pack: *const RawPack,
-    out: *mut *mut RawConverter,
-) -> Status {
+unsafe extern "C" fn create_converter(pack: *const RawPack, out: *mut *mut RawConverter) -> Status {
     guarded(|| {
         // SAFETY: the pack was made by `load_pack`.
         let pack = unsafe { &*pack.cast::<ToyPack>() };
