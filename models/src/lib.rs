@@ -6,6 +6,7 @@
 pub mod commands;
 pub mod corpus;
 mod engine;
+pub mod evaluate;
 pub mod networks;
 pub mod nn;
 pub mod pack;

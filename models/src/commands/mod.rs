@@ -1,5 +1,6 @@
 //! Command lines of the slow side, run through the face's `command`.
 
+pub mod evaluate;
 pub mod train;
 
 use clap::{Parser, Subcommand};
@@ -15,6 +16,8 @@ struct Arguments {
 enum Command {
     /// Trains the networks and makes a pack.
     Train(Box<train::TrainArguments>),
+    /// Converts unseen speakers with a pack and measures the result.
+    Evaluate(Box<evaluate::EvaluateArguments>),
 }
 
 /// Runs a command line; returns the exit code.
@@ -31,6 +34,7 @@ pub fn run(arguments: &[String]) -> i32 {
     };
     let outcome = match parsed.command {
         Command::Train(arguments) => arguments.run(),
+        Command::Evaluate(arguments) => arguments.run(),
     };
     match outcome {
         Ok(()) => 0,
