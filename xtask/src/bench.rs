@@ -1,11 +1,11 @@
 //! `cargo xtask bench`: what a host's scan costs, how fast files are converted, and every benchmark of the workspace.
 
-use crate::{bundle, bundle::Bundled, command, places::Places, run};
+use crate::{bundle, bundle::Bundled, command, copy, places::Places, run};
 use anyhow::{Context, Result, bail};
 use clap_sys::entry::clap_plugin_entry;
 use clap_sys::factory::plugin_factory::{CLAP_PLUGIN_FACTORY_ID, clap_plugin_factory};
 use std::ffi::CString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -26,12 +26,41 @@ pub fn bench(places: &Places) -> Result<()> {
     println!(
         "| `mien convert`, {seconds:.1} s of speech, start and engine included: time per second of sound | {speed:.3} s |"
     );
+    let names = benchmarks(&places.root);
+    if names.is_empty() {
+        return Ok(());
+    }
+    // By name: `--benches` alone would also build every library's tests once more.
+    let mut command = command::cargo(&places.root);
+    command.args(["bench", "--workspace"]);
+    for name in &names {
+        command.args(["--bench", name]);
+    }
     command::run(
-        command::cargo(&places.root)
-            .args(["bench", "--workspace", "--benches"])
+        command
             .env("LIBTORCH", &bundled.torch)
             .env("OMP_WAIT_POLICY", "PASSIVE"),
     )
+}
+
+/// The benchmarks of the workspace: `benches/NAME.rs` in a member, at most two folders deep.
+fn benchmarks(root: &Path) -> Vec<String> {
+    let outer = copy::entries(root).unwrap_or_default();
+    let inner = outer
+        .iter()
+        .filter(|path| path.join("Cargo.toml").is_file());
+    let inner: Vec<PathBuf> = inner
+        .flat_map(|path| copy::entries(path).unwrap_or_default())
+        .collect();
+    let mut names: Vec<String> = outer
+        .iter()
+        .chain(&inner)
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .flat_map(|path| copy::files_ending(&path.join("benches"), &["rs"]))
+        .filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 /// The time of a scan, in as many processes.
@@ -137,6 +166,24 @@ mod tests {
         let times = [3, 1, 90].map(Duration::from_millis);
         assert_eq!(median(&times), Duration::from_millis(3));
         assert_eq!(median(&[]), Duration::ZERO);
+    }
+
+    #[test]
+    fn benchmarks_are_found_in_the_members_only() {
+        let dir = tempfile::tempdir().unwrap();
+        for (member, bench) in [
+            ("models", "frame"),
+            ("models/face", "call"),
+            ("elsewhere", "none"),
+        ] {
+            let folder = dir.path().join(member);
+            std::fs::create_dir_all(folder.join("benches")).unwrap();
+            std::fs::write(folder.join("benches").join(format!("{bench}.rs")), "").unwrap();
+            if member != "elsewhere" {
+                std::fs::write(folder.join("Cargo.toml"), "").unwrap();
+            }
+        }
+        assert_eq!(benchmarks(dir.path()), ["call", "frame"]);
     }
 
     #[test]
