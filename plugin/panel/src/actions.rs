@@ -144,14 +144,19 @@ impl Sound {
             .filter(|param| param.is_sound())
             .map(|param| (param.spec().id.to_owned(), state.values.get(param)))
             .collect();
-        Self { values, voices: state.morph.clone() }
+        Self {
+            values,
+            voices: state.morph.clone(),
+        }
     }
 
     /// What must be done to get from `state` to this sound. Voices that are not there are skipped.
     pub fn actions_from(&self, state: &PanelState) -> Vec<PanelAction> {
         let mut actions = Vec::new();
         for (id, &value) in &self.values {
-            let Some(param) = ParamId::from_id(id).filter(|param| param.is_sound()) else { continue };
+            let Some(param) = ParamId::from_id(id).filter(|param| param.is_sound()) else {
+                continue;
+            };
             let value = param.spec().clamp(value);
             if value != state.values.get(param) {
                 actions.push(PanelAction::BeginGesture(param));
@@ -159,8 +164,12 @@ impl Sound {
                 actions.push(PanelAction::EndGesture(param));
             }
         }
-        let voices: Vec<_> =
-            self.voices.iter().filter(|(name, _)| state.voice(name).is_some()).cloned().collect();
+        let voices: Vec<_> = self
+            .voices
+            .iter()
+            .filter(|(name, _)| state.voice(name).is_some())
+            .cloned()
+            .collect();
         if !voices.is_empty() && voices != state.morph {
             actions.push(match voices.len() {
                 1 => PanelAction::ChooseVoice(voices[0].0.clone()),

@@ -53,14 +53,20 @@ impl Cx<'_> {
             }
             self.view.held.remove(index);
         }
-        self.view.held.push(Held { param, value, ended: None });
+        self.view.held.push(Held {
+            param,
+            value,
+            ended: None,
+        });
         self.out.push(PanelAction::BeginGesture(param));
     }
 
     /// The person moved it. Only between [`Self::begin`] and [`Self::end`].
     pub(crate) fn set(&mut self, param: ParamId, value: f32) {
         let value = param.spec().clamp(value);
-        let Some(held) = self.view.held.iter_mut().find(|held| held.param == param) else { return };
+        let Some(held) = self.view.held.iter_mut().find(|held| held.param == param) else {
+            return;
+        };
         if held.value != value {
             held.value = value;
             self.out.push(PanelAction::Set(param, value));
@@ -70,7 +76,11 @@ impl Cx<'_> {
     /// The person let go.
     pub(crate) fn end(&mut self, param: ParamId) {
         let now = self.now;
-        let held = self.view.held.iter_mut().find(|held| held.param == param && held.ended.is_none());
+        let held = self
+            .view
+            .held
+            .iter_mut()
+            .find(|held| held.param == param && held.ended.is_none());
         if let Some(held) = held {
             held.ended = Some(now);
             self.out.push(PanelAction::EndGesture(param));
@@ -80,7 +90,11 @@ impl Cx<'_> {
     /// A whole gesture at once: a click, a typed value, a reset. Inside a running gesture it only
     /// moves the value.
     pub(crate) fn set_once(&mut self, param: ParamId, value: f32) {
-        let running = self.view.held.iter().any(|held| held.param == param && held.ended.is_none());
+        let running = self
+            .view
+            .held
+            .iter()
+            .any(|held| held.param == param && held.ended.is_none());
         if param.spec().clamp(value) == self.value(param) {
             return;
         }

@@ -2,14 +2,17 @@
 
 use std::f32::consts::TAU;
 
-use egui::{Align2, Color32, CursorIcon, EventFilter, Key, Mesh, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, Color32, CursorIcon, EventFilter, Key, Mesh, Pos2, Rect, Role, Sense, Shape, Stroke,
+    Ui, Vec2, WidgetInfo, pos2, vec2,
+};
 use mien_face::{EMOTIONS, EmotionInfo};
 
 use crate::context::Cx;
 use crate::fonts;
 use crate::params::{EMOTION_PARAMS, ParamId};
 use crate::presets::FACTORY;
-use crate::theme::{fade, mix, oklch};
+use crate::theme::{Theme, fade, mix, oklch};
 use crate::view::Command;
 use crate::widgets::control::{FINE, is_fine};
 use crate::widgets::layout::{cut_bottom, cut_right, cut_top};
@@ -30,15 +33,23 @@ pub(crate) struct EmotionView {
 
 /// Where the emotions lie between unpleasant and pleasant, quiet and excited, after Russell's
 /// circumplex; for packs that do not tell.
-const CIRCUMPLEX: [(f32, f32); COUNT] =
-    [(0.85, 0.45), (-0.70, -0.55), (-0.60, 0.70), (-0.25, 0.85), (0.30, 0.90), (-0.85, 0.15), (0.60, -0.65)];
+const CIRCUMPLEX: [(f32, f32); COUNT] = [
+    (0.85, 0.45),
+    (-0.70, -0.55),
+    (-0.60, 0.70),
+    (-0.25, 0.85),
+    (0.30, 0.90),
+    (-0.85, 0.15),
+    (0.60, -0.65),
+];
 
 /// The colours of feelings: hues in degrees, in the order of [`EMOTIONS`].
 const HUES: [f32; COUNT] = [90.0, 255.0, 25.0, 305.0, 60.0, 135.0, 195.0];
 
 /// Colour of an emotion as it is drawn on the wheel and its slider.
-fn color_of(index: usize, dark: bool) -> Color32 {
-    if dark { oklch(0.78, 0.11, HUES[index]) } else { oklch(0.62, 0.12, HUES[index]) }
+fn color_of(index: usize, theme: Theme) -> Color32 {
+    let chroma = if theme.vivid { 0.115 } else { 0.0 };
+    oklch(if theme.dark { 0.78 } else { 0.62 }, chroma, HUES[index])
 }
 
 /// Where the emotions lie on the wheel: unit vectors, up is excited, right is pleasant.
@@ -47,8 +58,11 @@ fn anchors(infos: &[EmotionInfo]) -> [Vec2; COUNT] {
         .iter()
         .enumerate()
         .map(|(index, name)| {
-            let told = infos.iter().find(|info| info.name == *name && (info.valence != 0.0 || info.arousal != 0.0));
-            let (valence, arousal) = told.map_or(CIRCUMPLEX[index], |info| (info.valence, info.arousal));
+            let told = infos
+                .iter()
+                .find(|info| info.name == *name && (info.valence != 0.0 || info.arousal != 0.0));
+            let (valence, arousal) =
+                told.map_or(CIRCUMPLEX[index], |info| (info.valence, info.arousal));
             (index, (-arousal).atan2(valence).rem_euclid(TAU))
         })
         .collect();
@@ -74,14 +88,26 @@ fn anchors(infos: &[EmotionInfo]) -> [Vec2; COUNT] {
 
 /// The dot that a mix of emotions stands for: the weighted sum of their places.
 fn dot_of(weights: &[f32; COUNT], anchors: &[Vec2; COUNT]) -> Vec2 {
-    let sum = weights.iter().zip(anchors).map(|(weight, anchor)| *weight * *anchor).fold(Vec2::ZERO, |a, b| a + b);
-    if sum.length() > 1.0 { sum.normalized() } else { sum }
+    let sum = weights
+        .iter()
+        .zip(anchors)
+        .map(|(weight, anchor)| *weight * *anchor)
+        .fold(Vec2::ZERO, |a, b| a + b);
+    if sum.length() > 1.0 {
+        sum.normalized()
+    } else {
+        sum
+    }
 }
 
 /// The mix that a dot stands for: the two emotions that it lies between.
 fn weights_at(dot: Vec2, anchors: &[Vec2; COUNT]) -> [f32; COUNT] {
     let mut weights = [0.0; COUNT];
-    let dot = if dot.length() > 1.0 { dot.normalized() } else { dot };
+    let dot = if dot.length() > 1.0 {
+        dot.normalized()
+    } else {
+        dot
+    };
     if dot.length() < SNAP {
         return weights;
     }
@@ -119,10 +145,10 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     cut_right(&mut rest, 8.0);
     wheel(ui, cx, rest);
     let strength = cut_bottom(&mut sliders, 38.0);
-    let row = ((sliders.height() - 8.0) / COUNT as f32).min(34.0);
+    let row = ((sliders.height() - 8.0) / COUNT as f32).min(46.0);
     for (index, param) in EMOTION_PARAMS.into_iter().enumerate() {
         let place = cut_top(&mut sliders, row);
-        slider::flat(ui, cx, param, place, 60.0, Some(color_of(index, cx.theme.dark)));
+        slider::flat(ui, cx, param, place, 66.0, Some(color_of(index, cx.theme)));
     }
     slider::tall(ui, cx, ParamId::Strength, strength);
 }
@@ -130,7 +156,15 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 /// The mix in words, at the right of the title.
 fn summary(ui: &mut Ui, cx: &Cx, head: Rect) {
     let words = words_of(cx);
-    let drawn = text::line(ui, head.right_center(), Align2::RIGHT_CENTER, head.width() - 80.0, &words, fonts::regular(12.0), cx.theme.dim);
+    let drawn = text::line(
+        ui,
+        head.right_center(),
+        Align2::RIGHT_CENTER,
+        head.width() - 80.0,
+        &words,
+        fonts::regular(12.0),
+        cx.theme.dim,
+    );
     text::spoken(ui, drawn, "emotion summary", &words);
 }
 
@@ -144,14 +178,23 @@ fn words_of(cx: &Cx) -> String {
     if parts.is_empty() {
         return "Neutral: your own delivery".into();
     }
-    parts.iter().take(3).map(|(weight, name)| format!("{name} {:.0} %", weight * 100.0)).collect::<Vec<_>>().join(" · ")
+    parts
+        .iter()
+        .take(3)
+        .map(|(weight, name)| format!("{name} {:.0} %", weight * 100.0))
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// The first factory presets as chips: as many as fit.
 fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut left = rect.left();
     for preset in &FACTORY {
-        let galley = ui.painter().layout_no_wrap(preset.name.to_owned(), fonts::regular(11.5), cx.theme.text);
+        let galley = ui.painter().layout_no_wrap(
+            preset.name.to_owned(),
+            fonts::regular(11.5),
+            cx.theme.text,
+        );
         let width = galley.size().x + 20.0;
         if left + width > rect.right() {
             break;
@@ -161,7 +204,10 @@ fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         let on = sound.values.iter().all(|(id, value)| {
             ParamId::from_id(id).is_none_or(|param| (cx.value(param) - value).abs() < 1e-3)
         });
-        if button::chip(ui, cx, place, preset.name, on).on_hover_text(preset.description).clicked() {
+        if button::chip(ui, cx, place, preset.name, on)
+            .on_hover_text(preset.description)
+            .clicked()
+        {
             cx.view.command = Some(Command::Apply(sound));
             cx.view.presets.name = Some(preset.name.to_owned());
         }
@@ -170,7 +216,9 @@ fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 }
 
 fn wheel(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
-    let radius = (rect.height() * 0.5 - 20.0).min(rect.width() * 0.5 - 26.0).max(30.0);
+    let radius = (rect.height() * 0.5 - 20.0)
+        .min(rect.width() * 0.5 - 26.0)
+        .max(30.0);
     let centre = rect.center();
     let anchors = anchors(&cx.state.emotions);
     let id = ui.make_persistent_id("emotion wheel");
@@ -191,7 +239,9 @@ fn wheel(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         Some(Vec2::ZERO)
     } else if response.clicked() {
         response.request_focus();
-        response.interact_pointer_pos().map(|pointer| (pointer - centre) / radius)
+        response
+            .interact_pointer_pos()
+            .map(|pointer| (pointer - centre) / radius)
     } else {
         keys(ui, &response, shown)
     };
@@ -201,15 +251,30 @@ fn wheel(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             cx.set_once(param, weight);
         }
     }
-    draw(ui, cx, Drawn { rect, centre, radius, anchors: &anchors, weights: &weights, held: response.dragged(), hovered: response.hovered() });
+    draw(
+        ui,
+        cx,
+        Drawn {
+            rect,
+            centre,
+            radius,
+            anchors: &anchors,
+            weights: &weights,
+            held: response.dragged(),
+            hovered: response.hovered(),
+        },
+    );
     let words = words_of(cx);
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, ui.is_enabled(), "Emotion wheel"));
     ui.ctx().accesskit_node_builder(id, |node| {
         node.set_value(words.clone());
-        node.set_description("Arrow keys move the dot: up is excited, right is pleasant. Home is neutral.");
+        node.set_description(
+            "Arrow keys move the dot: up is excited, right is pleasant. Home is neutral.",
+        );
     });
     if response.has_focus() && cx.view.keyboard {
-        ui.painter().circle_stroke(centre, radius + 6.0, Stroke::new(1.5, cx.theme.accent));
+        ui.painter()
+            .circle_stroke(centre, radius + 6.0, Stroke::new(1.5, cx.theme.accent));
     }
     let response = response.on_hover_cursor(CursorIcon::Crosshair);
     if cx.view.emotion.dot.is_none() {
@@ -218,7 +283,14 @@ fn wheel(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 }
 
 /// The dot after this frame's drag, if there is one.
-fn moved(ui: &Ui, cx: &mut Cx, response: &egui::Response, centre: Pos2, radius: f32, shown: Vec2) -> Option<Vec2> {
+fn moved(
+    ui: &Ui,
+    cx: &mut Cx,
+    response: &egui::Response,
+    centre: Pos2,
+    radius: f32,
+    shown: Vec2,
+) -> Option<Vec2> {
     if response.drag_started() {
         response.request_focus();
         EMOTION_PARAMS.into_iter().for_each(|param| cx.begin(param));
@@ -232,7 +304,11 @@ fn moved(ui: &Ui, cx: &mut Cx, response: &egui::Response, centre: Pos2, radius: 
     } else {
         (response.interact_pointer_pos()? - centre) / radius
     };
-    let dot = if dot.length() > 1.0 { dot.normalized() } else { dot };
+    let dot = if dot.length() > 1.0 {
+        dot.normalized()
+    } else {
+        dot
+    };
     cx.view.emotion.dot = Some(dot);
     Some(dot)
 }
@@ -242,17 +318,31 @@ fn keys(ui: &Ui, response: &egui::Response, shown: Vec2) -> Option<Vec2> {
         return None;
     }
     ui.memory_mut(|memory| {
-        let filter = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
+        let filter = EventFilter {
+            horizontal_arrows: true,
+            vertical_arrows: true,
+            ..EventFilter::default()
+        };
         memory.set_focus_lock_filter(response.id, filter);
     });
     ui.input(|input| {
-        if input.key_pressed(Key::Home) || input.key_pressed(Key::Delete) || input.key_pressed(Key::Backspace) {
+        if input.key_pressed(Key::Home)
+            || input.key_pressed(Key::Delete)
+            || input.key_pressed(Key::Backspace)
+        {
             return Some(Vec2::ZERO);
         }
         let presses = |key| input.num_presses(key) as f32;
-        let step = vec2(presses(Key::ArrowRight) - presses(Key::ArrowLeft), presses(Key::ArrowDown) - presses(Key::ArrowUp));
+        let step = vec2(
+            presses(Key::ArrowRight) - presses(Key::ArrowLeft),
+            presses(Key::ArrowDown) - presses(Key::ArrowUp),
+        );
         // The first step leaves the neutral centre, in which smaller ones would be caught.
-        let length = if shown.length() < SNAP { SNAP + 0.02 } else { 0.06 };
+        let length = if shown.length() < SNAP {
+            SNAP + 0.02
+        } else {
+            0.06
+        };
         (step != Vec2::ZERO).then(|| {
             let dot = shown + length * step.normalized();
             if dot.length() < SNAP { Vec2::ZERO } else { dot }
@@ -271,28 +361,64 @@ struct Drawn<'a> {
 }
 
 fn draw(ui: &Ui, cx: &Cx, drawn: Drawn) {
-    let Drawn { rect, centre, radius, anchors, weights, held, hovered } = drawn;
+    let Drawn {
+        rect,
+        centre,
+        radius,
+        anchors,
+        weights,
+        held,
+        hovered,
+    } = drawn;
     let theme = cx.theme;
     let painter = ui.painter();
     let strength = cx.value(ParamId::Strength);
-    painter.add(glow(centre, radius, anchors, theme.dark, theme.sunken));
+    painter.add(glow(centre, radius, anchors, theme));
     painter.circle_stroke(centre, radius, Stroke::new(1.0, theme.line));
-    painter.circle_stroke(centre, radius * 0.57, Stroke::new(1.0, fade(theme.line, 0.55)));
+    painter.circle_stroke(
+        centre,
+        radius * 0.57,
+        Stroke::new(1.0, fade(theme.line, 0.55)),
+    );
     painter.circle_stroke(centre, radius * SNAP, Stroke::new(1.0, theme.line));
     let dot = centre + radius * dot_of(weights, anchors);
     for (index, anchor) in anchors.iter().enumerate() {
-        let color = color_of(index, theme.dark);
+        let color = color_of(index, theme);
         let place = centre + radius * *anchor;
         let weight = weights[index];
         if weight > 0.005 {
-            painter.line_segment([place, dot], Stroke::new(1.0 + 2.5 * weight, fade(color, (0.25 + 0.6 * weight) * (0.4 + 0.6 * strength))));
+            painter.line_segment(
+                [place, dot],
+                Stroke::new(
+                    1.0 + 2.5 * weight,
+                    fade(color, (0.25 + 0.6 * weight) * (0.4 + 0.6 * strength)),
+                ),
+            );
         }
-        painter.circle(place, 4.0 + 3.0 * weight, mix(theme.surface, color, 0.35 + 0.65 * weight), Stroke::new(1.5, color));
+        painter.circle(
+            place,
+            4.0 + 3.0 * weight,
+            mix(theme.surface, color, 0.35 + 0.65 * weight),
+            Stroke::new(1.5, color),
+        );
         let ink = mix(theme.dim, theme.text, weight * 2.0);
-        label(ui, rect, place, *anchor, EMOTION_PARAMS[index].spec().name, ink);
+        label(
+            ui,
+            rect,
+            place,
+            *anchor,
+            EMOTION_PARAMS[index].spec().name,
+            ink,
+        );
     }
     let neutral = weights.iter().all(|weight| *weight < 0.005);
-    let halo = if held { 0.34 } else if hovered { 0.26 } else { 0.18 };
+    let halo = if held {
+        0.34
+    } else if hovered {
+        0.26
+    } else {
+        0.18
+    };
     painter.circle_filled(dot, 15.0, fade(theme.accent, halo));
     let fill = if neutral { theme.text } else { theme.accent };
     painter.circle(dot, 8.0, fill, Stroke::new(3.0, theme.surface));
@@ -300,11 +426,17 @@ fn draw(ui: &Ui, cx: &Cx, drawn: Drawn) {
 
 /// A word beside its place on the wheel: outwards, but inside the section and off the place.
 fn label(ui: &Ui, bounds: Rect, place: Pos2, outward: Vec2, word: &str, ink: Color32) {
-    let galley = ui.painter().layout_no_wrap(word.to_owned(), fonts::regular(11.0), ink);
+    let galley = ui
+        .painter()
+        .layout_no_wrap(word.to_owned(), fonts::regular(11.0), ink);
     let half = galley.size() / 2.0;
     let mut middle = place + outward * 11.0 + outward * half;
-    middle.x = middle.x.clamp(bounds.left() + half.x, bounds.right() - half.x);
-    middle.y = middle.y.clamp(bounds.top() + half.y, bounds.bottom() - half.y);
+    middle.x = middle
+        .x
+        .clamp(bounds.left() + half.x, bounds.right() - half.x);
+    middle.y = middle
+        .y
+        .clamp(bounds.top() + half.y, bounds.bottom() - half.y);
     let overlap = (middle.x - place.x).abs() < half.x + 8.0;
     if overlap {
         let away = if outward.y > 0.0 { 1.0 } else { -1.0 };
@@ -317,17 +449,23 @@ fn label(ui: &Ui, bounds: Rect, place: Pos2, outward: Vec2, word: &str, ink: Col
 }
 
 /// A disc that is tinted towards each emotion, and plain in the middle.
-fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], dark: bool, ground: Color32) -> Shape {
+fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], theme: Theme) -> Shape {
+    let (dark, ground) = (theme.dark, theme.sunken);
+    let vivid = if theme.vivid { 1.0 } else { 0.0 };
     const STEPS: u32 = 96;
     const RINGS: [f32; 4] = [0.35, 0.6, 0.8, 1.0];
     let mut mesh = Mesh::default();
     mesh.colored_vertex(centre, ground);
     let tint = |direction: Vec2| {
         // Weighted by how near the direction lies to each emotion.
-        let (mut sum, mut total) = (egui::Rgba::BLACK, 0.0);
+        let (mut sum, mut total) = (egui::Rgba::TRANSPARENT, 0.0);
         for (index, anchor) in anchors.iter().enumerate() {
             let near = ((direction.dot(*anchor) - 0.55).max(0.0) / 0.45).powi(2) + 1e-3;
-            let color = if dark { oklch(0.48, 0.09, HUES[index]) } else { oklch(0.82, 0.11, HUES[index]) };
+            let color = if dark {
+                oklch(0.48, 0.09 * vivid, HUES[index])
+            } else {
+                oklch(0.84, 0.10 * vivid, HUES[index])
+            };
             sum = sum + egui::Rgba::from(color) * near;
             total += near;
         }
@@ -338,7 +476,10 @@ fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], dark: bool, ground: 
         let color = tint(direction);
         for ring in RINGS {
             let share = ((ring - 0.2) / 0.8).powf(1.4) * if dark { 0.58 } else { 0.80 };
-            mesh.colored_vertex(centre + ring * radius * direction, mix(ground, color, share));
+            mesh.colored_vertex(
+                centre + ring * radius * direction,
+                mix(ground, color, share),
+            );
         }
     }
     let rings = RINGS.len() as u32;
@@ -363,11 +504,16 @@ mod tests {
         let anchors = anchors(&[]);
         for (index, anchor) in anchors.iter().enumerate() {
             for other in &anchors[..index] {
-                assert!(anchor.dot(*other).acos() > 0.6, "two emotions lie on each other");
+                assert!(
+                    anchor.dot(*other).acos() > 0.6,
+                    "two emotions lie on each other"
+                );
             }
         }
         // Happy is to the right, sad to the left and below, calm below.
-        assert!(anchors[0].x > 0.5 && anchors[1].x < 0.0 && anchors[1].y > 0.0 && anchors[6].y > 0.0);
+        assert!(
+            anchors[0].x > 0.5 && anchors[1].x < 0.0 && anchors[1].y > 0.0 && anchors[6].y > 0.0
+        );
     }
 
     #[test]
@@ -377,7 +523,10 @@ mod tests {
             let dot = (0.15 + 0.75 * (step as f32 / 200.0)) * Vec2::angled(step as f32 * 0.37);
             let weights = weights_at(dot, &anchors);
             assert!(weights.iter().filter(|weight| **weight > 1e-4).count() <= 2);
-            assert!((dot_of(&weights, &anchors) - dot).length() < 0.01, "{dot:?} {weights:?}");
+            assert!(
+                (dot_of(&weights, &anchors) - dot).length() < 0.01,
+                "{dot:?} {weights:?}"
+            );
         }
         assert_eq!(weights_at(vec2(0.05, -0.05), &anchors), [0.0; COUNT]);
         for (index, anchor) in anchors.iter().enumerate() {

@@ -12,24 +12,43 @@ const ICONS_FILLED: &[u8] = include_bytes!("../assets/Phosphor-Fill-subset.ttf")
 /// Hands the fonts to egui. They can be used from the next frame on.
 pub(crate) fn install(ctx: &Context) {
     let mut fonts = FontDefinitions::default();
-    let fallback = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-    for (family, weight, size) in [("regular", 430.0, 14.0), ("medium", 560.0, 14.0), ("display", 620.0, 28.0)] {
+    let fallback = fonts
+        .families
+        .get(&FontFamily::Proportional)
+        .cloned()
+        .unwrap_or_default();
+    for (family, weight, size) in [
+        ("regular", 430.0, 14.0),
+        ("medium", 560.0, 14.0),
+        ("display", 620.0, 28.0),
+    ] {
         let tweak = FontTweak {
             coords: VariationCoords::new([("wght", weight), ("opsz", size)]),
             ..FontTweak::default()
         };
         let name = format!("inter-{family}");
-        fonts.font_data.insert(name.clone(), Arc::new(FontData::from_static(INTER).tweak(tweak)));
+        fonts.font_data.insert(
+            name.clone(),
+            Arc::new(FontData::from_static(INTER).tweak(tweak)),
+        );
         let mut chain = vec![name, "icons".to_owned()];
         chain.extend(fallback.iter().cloned());
         if family == "regular" {
-            fonts.families.insert(FontFamily::Proportional, chain.clone());
+            fonts
+                .families
+                .insert(FontFamily::Proportional, chain.clone());
         }
-        fonts.families.insert(FontFamily::Name(family.into()), chain);
+        fonts
+            .families
+            .insert(FontFamily::Name(family.into()), chain);
     }
     for (name, bytes) in [("icons", ICONS), ("icons-filled", ICONS_FILLED)] {
-        fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
-        fonts.families.insert(FontFamily::Name(name.into()), vec![name.to_owned()]);
+        fonts
+            .font_data
+            .insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
+        fonts
+            .families
+            .insert(FontFamily::Name(name.into()), vec![name.to_owned()]);
     }
     ctx.set_fonts(fonts);
 }

@@ -1,6 +1,9 @@
 //! The bar: preset, undo, A/B, gains, mix, pages, and the power button.
 
-use egui::{Align2, CursorIcon, Popup, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, CursorIcon, Popup, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, WidgetInfo,
+    pos2, vec2,
+};
 
 use crate::actions::{FilePurpose, PanelAction, Sound};
 use crate::context::Cx;
@@ -30,15 +33,39 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     cut_left(&mut rest, 6.0);
     let square = |rect: Rect, size: f32| Rect::from_center_size(rect.center(), vec2(size, size));
     let preset = cut_left(&mut rest, 186.0);
-    preset_box(ui, cx, Rect::from_center_size(preset.center(), vec2(preset.width(), 30.0)));
+    preset_box(
+        ui,
+        cx,
+        Rect::from_center_size(preset.center(), vec2(preset.width(), 30.0)),
+    );
     cut_left(&mut rest, 6.0);
     let (can_undo, can_redo) = (cx.view.history.can_undo(), cx.view.history.can_redo());
     let undo = cut_left(&mut rest, 28.0);
-    if button::icon(ui, cx, square(undo, 28.0), icons::ARROW_U_UP_LEFT, "Undo", false, can_undo).clicked() {
+    if button::icon(
+        ui,
+        cx,
+        square(undo, 28.0),
+        icons::ARROW_U_UP_LEFT,
+        "Undo",
+        false,
+        can_undo,
+    )
+    .clicked()
+    {
         cx.view.command = Some(Command::Undo);
     }
     let redo = cut_left(&mut rest, 28.0);
-    if button::icon(ui, cx, square(redo, 28.0), icons::ARROW_U_UP_RIGHT, "Redo", false, can_redo).clicked() {
+    if button::icon(
+        ui,
+        cx,
+        square(redo, 28.0),
+        icons::ARROW_U_UP_RIGHT,
+        "Redo",
+        false,
+        can_redo,
+    )
+    .clicked()
+    {
         cx.view.command = Some(Command::Redo);
     }
     cut_left(&mut rest, 6.0);
@@ -58,7 +85,15 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         knob::small(ui, cx, param, cut_right(&mut rest, 86.0));
     }
     if let Some(message) = &cx.state.message {
-        let drawn = text::line(ui, rest.center(), Align2::CENTER_CENTER, rest.width() - 8.0, message, fonts::regular(11.0), cx.theme.dim);
+        let drawn = text::line(
+            ui,
+            rest.center(),
+            Align2::CENTER_CENTER,
+            rest.width() - 8.0,
+            message,
+            fonts::regular(11.0),
+            cx.theme.dim,
+        );
         text::spoken(ui, drawn, "message", message);
     }
 }
@@ -78,12 +113,25 @@ fn pages(cx: &Cx) -> Vec<(Page, &'static str, &'static str)> {
 fn wordmark(ui: &Ui, cx: &Cx, rect: Rect) {
     let mark = Rect::from_min_size(pos2(rect.left(), rect.center().y - 12.0), vec2(24.0, 24.0));
     match cx.state.main_voice() {
-        Some(entry) => cx.view.portrait(&entry.voice.name).shapes(ui.painter(), mark.center(), 14.0, cx.theme.dark, 1.0),
+        Some(entry) => cx.view.portrait(&entry.voice.name).shapes(
+            ui.painter(),
+            mark.center(),
+            14.0,
+            cx.theme.dark,
+            1.0,
+        ),
         None => {
-            ui.painter().circle_filled(mark.center(), 9.0, cx.theme.faint);
+            ui.painter()
+                .circle_filled(mark.center(), 9.0, cx.theme.faint);
         }
     }
-    ui.painter().text(pos2(mark.right() + 6.0, rect.center().y), Align2::LEFT_CENTER, "mien", fonts::display(18.0), cx.theme.text);
+    ui.painter().text(
+        pos2(mark.right() + 6.0, rect.center().y),
+        Align2::LEFT_CENTER,
+        "mien",
+        fonts::display(18.0),
+        cx.theme.text,
+    );
 }
 
 /// The power button: on is converting, off is bypassed.
@@ -94,15 +142,36 @@ fn bypass(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let response = ui.interact(rect, id, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Switch, true, bypassed, spec.name));
     let theme = cx.theme;
-    let (ground, ink) = if bypassed { (theme.raised, theme.faint) } else { (theme.accent, theme.on_accent) };
-    let ground = if response.hovered() { mix(ground, theme.text, 0.10) } else { ground };
-    ui.painter().circle_filled(rect.center(), rect.width() / 2.0 - 1.0, ground);
-    ui.painter().text(rect.center(), Align2::CENTER_CENTER, icons::POWER, fonts::icon(18.0), ink);
+    let (ground, ink) = if bypassed {
+        (theme.raised, theme.faint)
+    } else {
+        (theme.accent, theme.on_accent)
+    };
+    let ground = if response.hovered() {
+        mix(ground, theme.text, 0.10)
+    } else {
+        ground
+    };
+    ui.painter()
+        .circle_filled(rect.center(), rect.width() / 2.0 - 1.0, ground);
+    ui.painter().text(
+        rect.center(),
+        Align2::CENTER_CENTER,
+        icons::POWER,
+        fonts::icon(18.0),
+        ink,
+    );
     focus_ring(ui, cx, &response, rect, rect.width() / 2.0);
     context_menu(cx, spec, &response);
     let clicked = response.clicked();
-    let words = if bypassed { "Bypassed. Click to convert again." } else { "Converting. Click to bypass." };
-    response.on_hover_cursor(CursorIcon::PointingHand).on_hover_text(format!("{words} {}", spec.help));
+    let words = if bypassed {
+        "Bypassed. Click to convert again."
+    } else {
+        "Converting. Click to bypass."
+    };
+    response
+        .on_hover_cursor(CursorIcon::PointingHand)
+        .on_hover_text(format!("{words} {}", spec.help));
     if clicked {
         cx.set_once(ParamId::Bypass, if bypassed { 0.0 } else { 1.0 });
     }
@@ -119,7 +188,11 @@ fn compare(ui: &mut Ui, cx: &mut Cx, rest: &mut Rect) {
     }
     let copy = cut_left(rest, 28.0);
     let copy = Rect::from_center_size(copy.center(), vec2(26.0, 26.0));
-    let name = if on == 0 { "Copy A to B" } else { "Copy B to A" };
+    let name = if on == 0 {
+        "Copy A to B"
+    } else {
+        "Copy B to A"
+    };
     if button::icon(ui, cx, copy, icons::COPY, name, false, true).clicked() {
         cx.view.command = Some(Command::CopyToOther);
     }
@@ -130,38 +203,91 @@ fn preset_box(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let theme = cx.theme;
     ui.painter().rect_filled(rect, 8.0, theme.surface);
     if !theme.dark {
-        ui.painter().rect_stroke(rect, 8.0, Stroke::new(1.0, theme.line), egui::StrokeKind::Inside);
+        ui.painter().rect_stroke(
+            rect,
+            8.0,
+            Stroke::new(1.0, theme.line),
+            egui::StrokeKind::Inside,
+        );
     }
     let mut middle = rect;
     let previous = cut_left(&mut middle, 26.0);
     let next = cut_right(&mut middle, 26.0);
-    if button::icon_with(ui, cx, previous, icons::CARET_LEFT, fonts::icon(13.0), "Previous preset", "Previous preset", false, true).clicked() {
+    if button::icon_with(
+        ui,
+        cx,
+        previous,
+        icons::CARET_LEFT,
+        fonts::icon(13.0),
+        "Previous preset",
+        "Previous preset",
+        false,
+        true,
+    )
+    .clicked()
+    {
         step(cx, -1);
     }
-    if button::icon_with(ui, cx, next, icons::CARET_RIGHT, fonts::icon(13.0), "Next preset", "Next preset", false, true).clicked() {
+    if button::icon_with(
+        ui,
+        cx,
+        next,
+        icons::CARET_RIGHT,
+        fonts::icon(13.0),
+        "Next preset",
+        "Next preset",
+        false,
+        true,
+    )
+    .clicked()
+    {
         step(cx, 1);
     }
     let id = ui.make_persistent_id("presets");
     let response = ui.interact(middle, id, Sense::click());
-    let name = cx.view.presets.name.clone().unwrap_or_else(|| "Presets".into());
+    let name = cx
+        .view
+        .presets
+        .name
+        .clone()
+        .unwrap_or_else(|| "Presets".into());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Presets"));
-    ui.ctx().accesskit_node_builder(id, |node| node.set_value(name.clone()));
+    ui.ctx()
+        .accesskit_node_builder(id, |node| node.set_value(name.clone()));
     let edited = is_edited(cx);
     let shown = if edited { format!("{name} *") } else { name };
-    let ink = if cx.view.presets.name.is_some() || response.hovered() { theme.text } else { theme.dim };
-    text::line(ui, middle.center(), Align2::CENTER_CENTER, middle.width() - 4.0, &shown, fonts::medium(12.5), ink);
+    let ink = if cx.view.presets.name.is_some() || response.hovered() {
+        theme.text
+    } else {
+        theme.dim
+    };
+    text::line(
+        ui,
+        middle.center(),
+        Align2::CENTER_CENTER,
+        middle.width() - 4.0,
+        &shown,
+        fonts::medium(12.5),
+        ink,
+    );
     focus_ring(ui, cx, &response, middle, 6.0);
     Popup::menu(&response).gap(6.0).width(270.0).show(|ui| {
         ui.set_min_width(270.0);
         preset_menu(ui, cx);
     });
-    response.on_hover_cursor(CursorIcon::PointingHand).on_hover_text("Presets: factory ones and yours");
+    response
+        .on_hover_cursor(CursorIcon::PointingHand)
+        .on_hover_text("Presets: factory ones and yours");
 }
 
 /// Whether the sound is no longer that of the chosen factory preset.
 fn is_edited(cx: &Cx) -> bool {
-    let Some(name) = &cx.view.presets.name else { return false };
-    let Some(preset) = FACTORY.iter().find(|preset| preset.name == name) else { return false };
+    let Some(name) = &cx.view.presets.name else {
+        return false;
+    };
+    let Some(preset) = FACTORY.iter().find(|preset| preset.name == name) else {
+        return false;
+    };
     preset.sound().values.iter().any(|(id, value)| {
         ParamId::from_id(id).is_some_and(|param| (cx.value(param) - value).abs() > 1e-3)
     })
@@ -170,8 +296,17 @@ fn is_edited(cx: &Cx) -> bool {
 /// The preset before or after the chosen one; the factory's come first, then the user's.
 fn step(cx: &mut Cx, by: isize) {
     let own = &cx.state.presets;
-    let names: Vec<&str> = FACTORY.iter().map(|preset| preset.name).chain(own.iter().map(|preset| preset.name.as_str())).collect();
-    let now = cx.view.presets.name.as_deref().and_then(|name| names.iter().position(|other| *other == name));
+    let names: Vec<&str> = FACTORY
+        .iter()
+        .map(|preset| preset.name)
+        .chain(own.iter().map(|preset| preset.name.as_str()))
+        .collect();
+    let now = cx
+        .view
+        .presets
+        .name
+        .as_deref()
+        .and_then(|name| names.iter().position(|other| *other == name));
     let next = match now {
         Some(now) => (now as isize + by).rem_euclid(names.len() as isize) as usize,
         None if by < 0 => names.len() - 1,
@@ -221,7 +356,9 @@ fn preset_menu(ui: &mut Ui, cx: &mut Cx) {
             cx.push(PanelAction::Browse(FilePurpose::ImportPreset));
         }
         if menu::item(ui, theme, "Export…", "", true) {
-            cx.push(PanelAction::Browse(FilePurpose::ExportPreset(Sound::of(cx.state))));
+            cx.push(PanelAction::Browse(FilePurpose::ExportPreset(Sound::of(
+                cx.state,
+            ))));
         }
     }
     let own = chosen.and_then(|name| cx.state.presets.iter().find(|preset| preset.name == name));
@@ -238,13 +375,18 @@ fn save_row(ui: &mut Ui, cx: &mut Cx) {
     let mut rest = row.shrink2(vec2(4.0, 2.0));
     let save = cut_right(&mut rest, 60.0);
     cut_right(&mut rest, 6.0);
-    let edit = TextEdit::singleline(&mut cx.view.presets.save_as).hint_text("Save as …").margin(egui::Margin::symmetric(8, 6));
+    let edit = TextEdit::singleline(&mut cx.view.presets.save_as)
+        .hint_text("Save as …")
+        .margin(egui::Margin::symmetric(8, 6));
     let field = ui.put(rest, edit).accessible_name("Name of the preset");
     let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
     let clicked = button::word(ui, cx, save, "Save", true).clicked();
     let name = cx.view.presets.save_as.trim().to_owned();
     if (clicked || entered) && !name.is_empty() {
-        cx.push(PanelAction::SavePreset { name: name.clone(), sound: Sound::of(cx.state) });
+        cx.push(PanelAction::SavePreset {
+            name: name.clone(),
+            sound: Sound::of(cx.state),
+        });
         cx.view.presets.name = Some(name);
         cx.view.presets.save_as.clear();
         ui.close();

@@ -48,5 +48,7 @@ pub const MAX_ZOOM: f32 = 2.0;
 /// The zoom at which a window of this size (in unzoomed points) shows the whole panel, so that a
 /// window of [`DEFAULT_SIZE`] times 1.5 is drawn 1.5 times as large instead of with more room.
 pub fn zoom_for_window(width: f32, height: f32) -> f32 {
-    (width / DEFAULT_SIZE[0]).min(height / DEFAULT_SIZE[1]).clamp(MIN_ZOOM, MAX_ZOOM)
+    (width / DEFAULT_SIZE[0])
+        .min(height / DEFAULT_SIZE[1])
+        .clamp(MIN_ZOOM, MAX_ZOOM)
 }

@@ -1,7 +1,10 @@
 //! The live view: both spectrograms with their pitch, the meters, the delay and its parts, the
 //! load, and the engine in words. Where nothing can be heard it says what to do instead.
 
-use egui::{Align2, Color32, ColorImage, Pos2, Rect, Role, Sense, Shape, Stroke, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, Color32, ColorImage, Pos2, Rect, Role, Sense, Shape, Stroke, TextureHandle,
+    TextureOptions, Ui, WidgetInfo, pos2, vec2,
+};
 
 use crate::actions::PanelAction;
 use crate::context::Cx;
@@ -65,12 +68,23 @@ impl LiveView {
 impl Scroll {
     fn new(ctx: &egui::Context, name: &str, ground: Color32) -> Self {
         let image = ColorImage::filled([LIVE_COLUMNS, LIVE_BANDS], ground);
-        let options = TextureOptions { wrap_mode: egui::TextureWrapMode::Repeat, ..TextureOptions::LINEAR };
-        Self { texture: ctx.load_texture(name, image, options) }
+        let options = TextureOptions {
+            wrap_mode: egui::TextureWrapMode::Repeat,
+            ..TextureOptions::LINEAR
+        };
+        Self {
+            texture: ctx.load_texture(name, image, options),
+        }
     }
 
     /// Writes columns from number `first` on; those that fall together on the texture in one go.
-    fn write(&mut self, first: u64, columns: &[LiveColumn], ramp: &Ramp, of: fn(&LiveColumn) -> &[u8; LIVE_BANDS]) {
+    fn write(
+        &mut self,
+        first: u64,
+        columns: &[LiveColumn],
+        ramp: &Ramp,
+        of: fn(&LiveColumn) -> &[u8; LIVE_BANDS],
+    ) {
         let mut done = 0;
         while done < columns.len() {
             let at = ((first + done as u64) % LIVE_COLUMNS as u64) as usize;
@@ -80,7 +94,11 @@ impl Scroll {
             for band in (0..LIVE_BANDS).rev() {
                 pixels.extend(strip.iter().map(|column| ramp[of(column)[band] as usize]));
             }
-            self.texture.set_partial([at, 0], ColorImage::new([count, LIVE_BANDS], pixels), self.texture.options());
+            self.texture.set_partial(
+                [at, 0],
+                ColorImage::new([count, LIVE_BANDS], pixels),
+                self.texture.options(),
+            );
             done += count;
         }
     }
@@ -92,7 +110,10 @@ trait Options {
 
 impl Options for TextureHandle {
     fn options(&self) -> TextureOptions {
-        TextureOptions { wrap_mode: egui::TextureWrapMode::Repeat, ..TextureOptions::LINEAR }
+        TextureOptions {
+            wrap_mode: egui::TextureWrapMode::Repeat,
+            ..TextureOptions::LINEAR
+        }
     }
 }
 
@@ -101,11 +122,23 @@ fn ramp(theme: Theme, own: bool) -> Ramp {
     std::array::from_fn(|level| {
         let db = level as f32 / 255.0 * 90.0 - 90.0;
         let share = ((db + 72.0) / 60.0).clamp(0.0, 1.0).powf(1.25);
-        let chroma = if own { 0.012 } else { 0.15 };
+        let chroma = if own || !theme.vivid { 0.012 } else { 0.15 };
         let hue = theme.hue + if own { 0.0 } else { 24.0 * (share - 0.5) };
-        let (from, to) = if theme.dark { (0.150, 0.90) } else { (0.925, 0.42) };
-        let arch = if theme.dark { (share * (1.35 - 0.75 * share)).min(1.0) } else { share };
-        oklch(from + (to - from) * share, 0.010 + (chroma - 0.010) * arch, hue)
+        let (from, to) = if theme.dark {
+            (0.150, 0.90)
+        } else {
+            (0.925, 0.42)
+        };
+        let arch = if theme.dark {
+            (share * (1.35 - 0.75 * share)).min(1.0)
+        } else {
+            share
+        };
+        oklch(
+            from + (to - from) * share,
+            0.010 + (chroma - 0.010) * arch,
+            hue,
+        )
     })
 }
 
@@ -117,10 +150,28 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     cut_right(&mut rest, 12.0);
     let meters = cx.state.meters;
     let left = cut_left(&mut rest, 10.0);
-    meter(ui, cx, left, "Input level", meters.input_db, meters.input_hold_db, meters.input_clipped, cx.theme.own);
+    meter(
+        ui,
+        cx,
+        left,
+        "Input level",
+        meters.input_db,
+        meters.input_hold_db,
+        meters.input_clipped,
+        cx.theme.own,
+    );
     cut_left(&mut rest, 6.0);
     let right = cut_right(&mut rest, 10.0);
-    meter(ui, cx, right, "Output level", meters.output_db, meters.output_hold_db, meters.output_clipped, cx.theme.accent);
+    meter(
+        ui,
+        cx,
+        right,
+        "Output level",
+        meters.output_db,
+        meters.output_hold_db,
+        meters.output_clipped,
+        cx.theme.accent,
+    );
     cut_right(&mut rest, 6.0);
     let notice = notices::current(cx.state);
     match &notice {
@@ -135,13 +186,30 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 
 fn pictures(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let live = &cx.state.live;
-    cx.view.live.update(ui.ctx(), cx.theme, live.total, &live.columns);
+    cx.view
+        .live
+        .update(ui.ctx(), cx.theme, live.total, &live.columns);
     let mut rest = rect;
     let half = (rect.width() - 6.0) / 2.0;
     let left = cut_left(&mut rest, half);
     cut_left(&mut rest, 6.0);
-    let voice = cx.state.main_voice().map_or("Mien", |entry| entry.voice.name.as_str()).to_owned();
-    let voice = if cx.state.morph.iter().filter(|(_, share)| *share > 0.0).count() > 1 { "Morph".to_owned() } else { voice };
+    let voice = cx
+        .state
+        .main_voice()
+        .map_or("Mien", |entry| entry.voice.name.as_str())
+        .to_owned();
+    let voice = if cx
+        .state
+        .morph
+        .iter()
+        .filter(|(_, share)| *share > 0.0)
+        .count()
+        > 1
+    {
+        "Morph".to_owned()
+    } else {
+        voice
+    };
     let own = cx.theme.own;
     picture(ui, cx, left, "You", own, true);
     let accent = cx.theme.accent;
@@ -153,22 +221,40 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
     let live = &cx.state.live;
     ui.painter().rect_filled(rect, 8.0, theme.sunken);
     let painter = ui.painter().with_clip_rect(rect);
-    let scroll = if own { &cx.view.live.input } else { &cx.view.live.output };
+    let scroll = if own {
+        &cx.view.live.input
+    } else {
+        &cx.view.live.output
+    };
     if let Some(scroll) = scroll.as_ref().filter(|_| !live.columns.is_empty()) {
         // The newest column is at the right edge; the texture repeats, so one picture is enough.
         let offset = (live.total % LIVE_COLUMNS as u64) as f32 / LIVE_COLUMNS as f32;
         let uv = Rect::from_min_max(pos2(offset, 0.0), pos2(offset + 1.0, 1.0));
-        let image = egui::epaint::RectShape::filled(rect, 8.0, Color32::WHITE).with_texture(scroll.texture.id(), uv);
+        let image = egui::epaint::RectShape::filled(rect, 8.0, Color32::WHITE)
+            .with_texture(scroll.texture.id(), uv);
         painter.add(image);
     }
     pitch_curve(&painter, rect, &live.columns, color, theme, own);
     octave_lines(&painter, rect, theme);
     let galley = painter.layout_no_wrap(title.to_owned(), fonts::medium(11.0), color);
-    let place = Rect::from_min_size(rect.left_top() + vec2(6.0, 6.0), galley.size() + vec2(12.0, 4.0));
+    let place = Rect::from_min_size(
+        rect.left_top() + vec2(6.0, 6.0),
+        galley.size() + vec2(12.0, 4.0),
+    );
     painter.rect_filled(place, 6.0, fade(theme.sunken, 0.8));
     painter.galley(place.min + vec2(6.0, 2.0), galley, color);
-    let f0 = live.columns.last().map_or(0.0, |column| if own { column.input_f0_hz } else { column.output_f0_hz });
-    let words = if f0 > 0.0 { format!("{f0:.0} Hz") } else { String::new() };
+    let f0 = live.columns.last().map_or(0.0, |column| {
+        if own {
+            column.input_f0_hz
+        } else {
+            column.output_f0_hz
+        }
+    });
+    let words = if f0 > 0.0 {
+        format!("{f0:.0} Hz")
+    } else {
+        String::new()
+    };
     if !words.is_empty() {
         let galley = painter.layout_no_wrap(words.clone(), fonts::medium(11.0), color);
         let size = galley.size() + vec2(12.0, 4.0);
@@ -176,9 +262,22 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
         painter.rect_filled(place, 6.0, fade(theme.sunken, 0.8));
         painter.galley(place.min + vec2(6.0, 2.0), galley, color);
     }
-    let about = format!("{title}: spectrogram from 50 Hz to 10 kHz, newest at the right; the line is the pitch. {words}");
-    text::spoken(ui, rect, if own { "input picture" } else { "output picture" }, &about)
-        .on_hover_text("What comes and goes, from 50 Hz to 10 kHz, newest at the right. The line is the pitch.");
+    let about = format!(
+        "{title}: spectrogram from 50 Hz to 10 kHz, newest at the right; the line is the pitch. {words}"
+    );
+    text::spoken(
+        ui,
+        rect,
+        if own {
+            "input picture"
+        } else {
+            "output picture"
+        },
+        &about,
+    )
+    .on_hover_text(
+        "What comes and goes, from 50 Hz to 10 kHz, newest at the right. The line is the pitch.",
+    );
 }
 
 /// Height of a frequency in the picture.
@@ -192,13 +291,23 @@ fn octave_lines(painter: &egui::Painter, rect: Rect, theme: Theme) {
         let y = y_of(rect, hz);
         painter.hline(rect.x_range(), y, Stroke::new(1.0, fade(theme.faint, 0.16)));
         let galley = painter.layout_no_wrap(words.to_owned(), fonts::regular(9.0), theme.dim);
-        let place = Rect::from_min_size(pos2(rect.left() + 6.0, y - galley.size().y / 2.0), galley.size());
+        let place = Rect::from_min_size(
+            pos2(rect.left() + 6.0, y - galley.size().y / 2.0),
+            galley.size(),
+        );
         painter.rect_filled(place.expand2(vec2(3.0, 0.0)), 3.0, fade(theme.sunken, 0.75));
         painter.galley(place.min, galley, theme.dim);
     }
 }
 
-fn pitch_curve(painter: &egui::Painter, rect: Rect, columns: &[LiveColumn], color: Color32, theme: Theme, own: bool) {
+fn pitch_curve(
+    painter: &egui::Painter,
+    rect: Rect,
+    columns: &[LiveColumn],
+    color: Color32,
+    theme: Theme,
+    own: bool,
+) {
     let shown = &columns[columns.len().saturating_sub(LIVE_COLUMNS)..];
     let step = rect.width() / LIVE_COLUMNS as f32;
     let start = rect.right() - shown.len() as f32 * step;
@@ -206,7 +315,11 @@ fn pitch_curve(painter: &egui::Painter, rect: Rect, columns: &[LiveColumn], colo
     let flush = |line: &mut Vec<Pos2>| {
         if line.len() > 1 {
             let points = std::mem::take(line);
-            let under = if theme.dark { Color32::from_black_alpha(150) } else { Color32::from_white_alpha(190) };
+            let under = if theme.dark {
+                Color32::from_black_alpha(150)
+            } else {
+                Color32::from_white_alpha(190)
+            };
             painter.add(Shape::line(points.clone(), Stroke::new(3.6, under)));
             painter.add(Shape::line(points, Stroke::new(1.8, color)));
         } else {
@@ -214,7 +327,11 @@ fn pitch_curve(painter: &egui::Painter, rect: Rect, columns: &[LiveColumn], colo
         }
     };
     for (index, column) in shown.iter().enumerate() {
-        let hz = if own { column.input_f0_hz } else { column.output_f0_hz };
+        let hz = if own {
+            column.input_f0_hz
+        } else {
+            column.output_f0_hz
+        };
         if hz > 0.0 {
             line.push(pos2(start + (index as f32 + 0.5) * step, y_of(rect, hz)));
         } else {
@@ -225,13 +342,26 @@ fn pitch_curve(painter: &egui::Painter, rect: Rect, columns: &[LiveColumn], colo
 }
 
 #[allow(clippy::too_many_arguments)]
-fn meter(ui: &mut Ui, cx: &Cx, rect: Rect, name: &str, db: f32, hold: f32, clipped: bool, color: Color32) {
+fn meter(
+    ui: &mut Ui,
+    cx: &Cx,
+    rect: Rect,
+    name: &str,
+    db: f32,
+    hold: f32,
+    clipped: bool,
+    color: Color32,
+) {
     let theme = cx.theme;
     let painter = ui.painter();
     let mut column = rect;
     let lamp = cut_top(&mut column, 6.0);
     cut_top(&mut column, 3.0);
-    let rail = mix(theme.sunken, theme.text, if theme.dark { 0.05 } else { 0.02 });
+    let rail = mix(
+        theme.sunken,
+        theme.text,
+        if theme.dark { 0.10 } else { 0.03 },
+    );
     painter.rect_filled(lamp, 2.5, if clipped { theme.bad } else { rail });
     painter.rect_filled(column, 3.0, rail);
     let y = |db: f32| {
@@ -240,12 +370,28 @@ fn meter(ui: &mut Ui, cx: &Cx, rect: Rect, name: &str, db: f32, hold: f32, clipp
     };
     if db > METER_LOW_DB {
         let filled = Rect::from_min_max(pos2(column.left(), y(db)), column.max);
-        painter.rect_filled(filled, 3.0, if db > -6.0 { mix(color, theme.warn, ((db + 6.0) / 5.0).min(1.0)) } else { color });
+        painter.rect_filled(
+            filled,
+            3.0,
+            if db > -6.0 {
+                mix(color, theme.warn, ((db + 6.0) / 5.0).min(1.0))
+            } else {
+                color
+            },
+        );
     }
     if hold > METER_LOW_DB {
-        painter.hline(column.x_range(), y(hold).max(column.top() + 1.0), Stroke::new(2.0, if hold > -1.0 { theme.bad } else { theme.text }));
+        painter.hline(
+            column.x_range(),
+            y(hold).max(column.top() + 1.0),
+            Stroke::new(2.0, if hold > -1.0 { theme.bad } else { theme.text }),
+        );
     }
-    let words = if hold > -120.0 { format!("{name}: {db:.0} dB, peak {hold:.1} dB") } else { format!("{name}: silent") };
+    let words = if hold > -120.0 {
+        format!("{name}: {db:.0} dB, peak {hold:.1} dB")
+    } else {
+        format!("{name}: silent")
+    };
     let response = ui.interact(rect, ui.make_persistent_id(("meter", name)), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Meter, true, name));
     ui.ctx().accesskit_node_builder(response.id, |node| {
@@ -261,15 +407,42 @@ fn blocking(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
     ui.painter().rect_filled(rect, 8.0, theme.sunken);
     let mut inner = rect.shrink2(vec2(18.0, 14.0));
     let mark = cut_left(&mut inner, 38.0);
-    ui.painter().text(pos2(mark.left(), mark.top() + 12.0), Align2::LEFT_CENTER, icons::WARNING_CIRCLE, fonts::icon(26.0), theme.warn);
-    let button_width = notice.action.as_ref().map_or(0.0, |(label, _)| button::word_width(ui, label).max(96.0) + 16.0);
+    ui.painter().text(
+        pos2(mark.left(), mark.top() + 12.0),
+        Align2::LEFT_CENTER,
+        icons::WARNING_CIRCLE,
+        fonts::icon(26.0),
+        theme.warn,
+    );
+    let button_width = notice.action.as_ref().map_or(0.0, |(label, _)| {
+        button::word_width(ui, label).max(96.0) + 16.0
+    });
     let width = (inner.width() - button_width).min(560.0);
-    let title = ui.painter().text(pos2(inner.left(), inner.top() + 10.0), Align2::LEFT_CENTER, notice.title, fonts::display(15.0), theme.text);
-    let body = text::block(ui, pos2(inner.left(), inner.top() + 26.0), width, &notice.text, fonts::regular(12.5), theme.dim);
-    text::spoken(ui, title.union(body), "notice", &format!("{}. {}", notice.title, notice.text));
+    let title = ui.painter().text(
+        pos2(inner.left(), inner.top() + 10.0),
+        Align2::LEFT_CENTER,
+        notice.title,
+        fonts::display(15.0),
+        theme.text,
+    );
+    let body = text::block(
+        ui,
+        pos2(inner.left(), inner.top() + 26.0),
+        width,
+        &notice.text,
+        fonts::regular(12.5),
+        theme.dim,
+    );
+    text::spoken(
+        ui,
+        title.union(body),
+        "notice",
+        &format!("{}. {}", notice.title, notice.text),
+    );
     if let Some((label, action)) = &notice.action {
         let size = vec2(button_width - 16.0, 30.0);
-        let place = Rect::from_min_size(pos2(inner.right() - size.x, inner.center().y - 15.0), size);
+        let place =
+            Rect::from_min_size(pos2(inner.right() - size.x, inner.center().y - 15.0), size);
         if button::word(ui, cx, place, label, true).clicked() {
             cx.push(action.clone());
         }
@@ -283,23 +456,61 @@ fn passing(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         Gravity::Warning => (icons::WARNING, theme.warn),
         _ => (icons::INFO, theme.accent),
     };
-    let button_width = notice.action.as_ref().map_or(0.0, |(label, _)| button::word_width(ui, label) + 8.0);
+    let button_width = notice
+        .action
+        .as_ref()
+        .map_or(0.0, |(label, _)| button::word_width(ui, label) + 8.0);
     let inner_width = rect.width() - 24.0 - 40.0 - button_width;
-    let body = ui.painter().layout(notice.text.clone(), fonts::regular(12.0), theme.text, inner_width - title_width(ui, notice.title) - 10.0);
+    let body = ui.painter().layout(
+        notice.text.clone(),
+        fonts::regular(12.0),
+        theme.text,
+        inner_width - title_width(ui, notice.title) - 10.0,
+    );
     let height = (body.size().y + 14.0).max(34.0);
     let strip = Rect::from_min_size(
         pos2(rect.left() + 12.0, rect.bottom() - height - 10.0),
         vec2(rect.width() - 24.0, height),
     );
     let ground = mix(theme.surface, color, if theme.dark { 0.14 } else { 0.10 });
-    ui.painter().rect(strip, 9.0, ground, Stroke::new(1.0, fade(color, 0.45)), egui::StrokeKind::Inside);
-    ui.painter().text(pos2(strip.left() + 19.0, strip.center().y), Align2::CENTER_CENTER, glyph, fonts::icon(17.0), color);
-    let title = ui.painter().text(pos2(strip.left() + 36.0, strip.center().y), Align2::LEFT_CENTER, notice.title, fonts::medium(12.5), theme.text);
-    ui.painter().galley(pos2(title.right() + 10.0, strip.center().y - body.size().y / 2.0), body, theme.text);
-    text::spoken(ui, strip, "notice", &format!("{}. {}", notice.title, notice.text));
+    ui.painter().rect(
+        strip,
+        9.0,
+        ground,
+        Stroke::new(1.0, fade(color, 0.45)),
+        egui::StrokeKind::Inside,
+    );
+    ui.painter().text(
+        pos2(strip.left() + 19.0, strip.center().y),
+        Align2::CENTER_CENTER,
+        glyph,
+        fonts::icon(17.0),
+        color,
+    );
+    let title = ui.painter().text(
+        pos2(strip.left() + 36.0, strip.center().y),
+        Align2::LEFT_CENTER,
+        notice.title,
+        fonts::medium(12.5),
+        theme.text,
+    );
+    ui.painter().galley(
+        pos2(title.right() + 10.0, strip.center().y - body.size().y / 2.0),
+        body,
+        theme.text,
+    );
+    text::spoken(
+        ui,
+        strip,
+        "notice",
+        &format!("{}. {}", notice.title, notice.text),
+    );
     if let Some((label, action)) = &notice.action {
         let size = vec2(button_width - 8.0, 24.0);
-        let place = Rect::from_min_size(pos2(strip.right() - size.x - 6.0, strip.center().y - 12.0), size);
+        let place = Rect::from_min_size(
+            pos2(strip.right() - size.x - 6.0, strip.center().y - 12.0),
+            size,
+        );
         if button::word(ui, cx, place, label, true).clicked() {
             match action {
                 // A value is a whole gesture wherever it is set from.
@@ -311,7 +522,10 @@ fn passing(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
 }
 
 fn title_width(ui: &Ui, title: &str) -> f32 {
-    ui.painter().layout_no_wrap(title.to_owned(), fonts::medium(12.5), Color32::WHITE).size().x
+    ui.painter()
+        .layout_no_wrap(title.to_owned(), fonts::medium(12.5), Color32::WHITE)
+        .size()
+        .x
 }
 
 /// Engine, delay, load, dropouts.
@@ -329,7 +543,15 @@ fn engine_facts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let centre = pos2(head.left() + 5.0, head.center().y);
     ui.painter().circle_filled(centre, 8.0, fade(color, 0.20));
     ui.painter().circle_filled(centre, 4.0, color);
-    let said = text::line(ui, pos2(head.left() + 18.0, head.center().y), Align2::LEFT_CENTER, head.width() - 18.0, words, fonts::medium(13.0), theme.text);
+    let said = text::line(
+        ui,
+        pos2(head.left() + 18.0, head.center().y),
+        Align2::LEFT_CENTER,
+        head.width() - 18.0,
+        words,
+        fonts::medium(13.0),
+        theme.text,
+    );
     text::spoken(ui, said, "engine", &format!("Engine: {words}"));
     cut_top(&mut rest, 3.0);
     delay(ui, cx, cut_top(&mut rest, 34.0));
@@ -345,13 +567,39 @@ fn delay(ui: &mut Ui, cx: &Cx, rect: Rect) {
     let theme = cx.theme;
     let total = cx.state.latency_ms();
     let known = total > 0.0;
-    let number = if known { format!("{total:.1}") } else { "0.0".into() };
+    let number = if known {
+        format!("{total:.1}")
+    } else {
+        "0.0".into()
+    };
     let ink = if known { theme.text } else { theme.faint };
-    let drawn = ui.painter().text(pos2(rect.left(), rect.center().y), Align2::LEFT_CENTER, &number, fonts::display(25.0), ink);
-    ui.painter().text(pos2(drawn.right() + 6.0, drawn.bottom() - 7.0), Align2::LEFT_BOTTOM, "ms delay", fonts::regular(11.5), theme.dim);
+    let drawn = ui.painter().text(
+        pos2(rect.left(), rect.center().y),
+        Align2::LEFT_CENTER,
+        &number,
+        fonts::display(25.0),
+        ink,
+    );
+    ui.painter().text(
+        pos2(drawn.right() + 6.0, drawn.bottom() - 7.0),
+        Align2::LEFT_BOTTOM,
+        "ms delay",
+        fonts::regular(11.5),
+        theme.dim,
+    );
     let host = &cx.state.host;
-    let session = format!("{} · {}", notices::rate_words(host.sample_rate), host.max_block);
-    ui.painter().text(pos2(rect.right(), drawn.bottom() - 7.0), Align2::RIGHT_BOTTOM, session, fonts::regular(10.0), theme.faint);
+    let session = format!(
+        "{} · {}",
+        notices::rate_words(host.sample_rate),
+        host.max_block
+    );
+    ui.painter().text(
+        pos2(rect.right(), drawn.bottom() - 7.0),
+        Align2::RIGHT_BOTTOM,
+        session,
+        fonts::regular(10.0),
+        theme.faint,
+    );
     let response = text::spoken(ui, rect, "delay", &format!("Delay: {number} milliseconds"));
     let parts = &cx.state.latency;
     response.on_hover_ui(|ui| {
@@ -362,34 +610,84 @@ fn delay(ui: &mut Ui, cx: &Cx, rect: Rect) {
         let mut left = bar.left();
         for (part, color) in parts.iter().zip(colors.iter().cycle()) {
             let width = part.ms / total.max(0.01) * bar.width();
-            let piece = Rect::from_min_size(pos2(left, bar.top()), vec2((width - 1.5).max(0.5), bar.height()));
+            let piece = Rect::from_min_size(
+                pos2(left, bar.top()),
+                vec2((width - 1.5).max(0.5), bar.height()),
+            );
             ui.painter().rect_filled(piece, 2.0, *color);
             left += width;
         }
         for (part, color) in parts.iter().zip(colors.iter().cycle()) {
             let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 15.0), Sense::hover());
-            ui.painter().circle_filled(pos2(row.left() + 4.0, row.center().y), 3.0, *color);
-            ui.painter().text(pos2(row.left() + 14.0, row.center().y), Align2::LEFT_CENTER, &part.name, fonts::regular(11.5), theme.dim);
-            ui.painter().text(row.right_center(), Align2::RIGHT_CENTER, format!("{:.1} ms", part.ms), fonts::medium(11.5), theme.text);
+            ui.painter()
+                .circle_filled(pos2(row.left() + 4.0, row.center().y), 3.0, *color);
+            ui.painter().text(
+                pos2(row.left() + 14.0, row.center().y),
+                Align2::LEFT_CENTER,
+                &part.name,
+                fonts::regular(11.5),
+                theme.dim,
+            );
+            ui.painter().text(
+                row.right_center(),
+                Align2::RIGHT_CENTER,
+                format!("{:.1} ms", part.ms),
+                fonts::medium(11.5),
+                theme.text,
+            );
         }
-        ui.label(egui::RichText::new("The host is told this figure and compensates for it.").size(10.5).color(theme.faint));
+        ui.label(
+            egui::RichText::new("The host is told this figure and compensates for it.")
+                .size(10.5)
+                .color(theme.faint),
+        );
     });
 }
 
 fn load(ui: &mut Ui, cx: &Cx, rect: Rect) {
     let theme = cx.theme;
     let load = &cx.state.load;
-    let color = if load.share > 0.9 { theme.bad } else if load.share > 0.65 { theme.warn } else { theme.accent };
+    let color = if load.share > 0.9 {
+        theme.bad
+    } else if load.share > 0.65 {
+        theme.warn
+    } else {
+        theme.accent
+    };
     let mut rest = rect;
     let head = cut_top(&mut rest, 15.0);
-    ui.painter().text(head.left_center(), Align2::LEFT_CENTER, "Load", fonts::regular(11.5), theme.dim);
+    ui.painter().text(
+        head.left_center(),
+        Align2::LEFT_CENTER,
+        "Load",
+        fonts::regular(11.5),
+        theme.dim,
+    );
     let words = format!("{:.0} %", load.share * 100.0);
-    ui.painter().text(head.right_center(), Align2::RIGHT_CENTER, &words, fonts::medium(11.5), theme.text);
+    ui.painter().text(
+        head.right_center(),
+        Align2::RIGHT_CENTER,
+        &words,
+        fonts::medium(11.5),
+        theme.text,
+    );
     let rail = Rect::from_min_size(pos2(rest.left(), rest.top() + 2.0), vec2(rest.width(), 4.0));
-    ui.painter().rect_filled(rail, 2.0, mix(theme.sunken, theme.text, 0.08));
+    ui.painter().rect_filled(
+        rail,
+        2.0,
+        mix(
+            theme.sunken,
+            theme.text,
+            if theme.dark { 0.17 } else { 0.06 },
+        ),
+    );
     let done = rail.left() + rail.width() * load.share.clamp(0.0, 1.0);
     if done > rail.left() + 1.0 {
-        ui.painter().rect_filled(Rect::from_min_max(rail.min, pos2(done, rail.bottom())), 2.0, color);
+        ui.painter().rect_filled(
+            Rect::from_min_max(rail.min, pos2(done, rail.bottom())),
+            2.0,
+            color,
+        );
     }
     let about = format!(
         "One frame of 10 ms takes {:.1} ms on average, {:.1} ms at worst. Above 100 % the voice drops out.",
@@ -402,16 +700,47 @@ fn dropouts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let theme = cx.theme;
     let count = cx.state.load.dropouts;
     let id = ui.make_persistent_id("dropouts");
-    let sense = if count > 0 { Sense::click() } else { Sense::hover() };
+    let sense = if count > 0 {
+        Sense::click()
+    } else {
+        Sense::hover()
+    };
     let response = ui.interact(rect, id, sense);
-    response.widget_info(|| WidgetInfo::labeled(if count > 0 { Role::Button } else { Role::Label }, true, format!("Dropouts: {count}")));
-    ui.painter().text(rect.left_center(), Align2::LEFT_CENTER, "Dropouts", fonts::regular(11.5), theme.dim);
+    response.widget_info(|| {
+        WidgetInfo::labeled(
+            if count > 0 { Role::Button } else { Role::Label },
+            true,
+            format!("Dropouts: {count}"),
+        )
+    });
+    ui.painter().text(
+        rect.left_center(),
+        Align2::LEFT_CENTER,
+        "Dropouts",
+        fonts::regular(11.5),
+        theme.dim,
+    );
     let ink = if count > 0 { theme.warn } else { theme.text };
-    ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, count.to_string(), fonts::medium(11.5), ink);
+    ui.painter().text(
+        rect.right_center(),
+        Align2::RIGHT_CENTER,
+        count.to_string(),
+        fonts::medium(11.5),
+        ink,
+    );
     if count > 0 && response.hovered() {
-        ui.painter().rect_stroke(rect.expand(2.0), 4.0, Stroke::new(1.0, theme.line), egui::StrokeKind::Inside);
+        ui.painter().rect_stroke(
+            rect.expand(2.0),
+            4.0,
+            Stroke::new(1.0, theme.line),
+            egui::StrokeKind::Inside,
+        );
     }
-    let help = if count > 0 { "Frames that came too late, each 10 ms. Click to count from zero." } else { "Frames that came too late so far: none." };
+    let help = if count > 0 {
+        "Frames that came too late, each 10 ms. Click to count from zero."
+    } else {
+        "Frames that came too late so far: none."
+    };
     if response.on_hover_text(help).clicked() {
         cx.push(PanelAction::ClearDropouts);
     }
@@ -419,7 +748,9 @@ fn dropouts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 
 /// Asks for the next frame while something moves. Called once a frame.
 pub(crate) fn keep_moving(ctx: &egui::Context, cx: &mut Cx) {
-    let moving = cx.state.live.total != cx.view.last_total || cx.state.meters.input_db > METER_LOW_DB || cx.state.meters.output_db > METER_LOW_DB;
+    let moving = cx.state.live.total != cx.view.last_total
+        || cx.state.meters.input_db > METER_LOW_DB
+        || cx.state.meters.output_db > METER_LOW_DB;
     cx.view.last_total = cx.state.live.total;
     if moving {
         ctx.request_repaint_after_secs(FRAME_S);

@@ -2,7 +2,10 @@
 
 use std::f32::consts::{FRAC_PI_2, TAU};
 
-use egui::{Align2, CursorIcon, EventFilter, Key, Pos2, Rect, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, vec2};
+use egui::{
+    Align2, CursorIcon, EventFilter, Key, Pos2, Rect, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
+    vec2,
+};
 
 use crate::actions::PanelAction;
 use crate::context::Cx;
@@ -16,8 +19,14 @@ const SNAP: f32 = 0.12;
 
 /// Places of the voices on a circle of radius 1, the first at the top; two lie left and right.
 fn corners(count: usize) -> Vec<Vec2> {
-    let start = if count == 2 { std::f32::consts::PI } else { -FRAC_PI_2 };
-    (0..count).map(|index| Vec2::angled(start + index as f32 / count as f32 * TAU)).collect()
+    let start = if count == 2 {
+        std::f32::consts::PI
+    } else {
+        -FRAC_PI_2
+    };
+    (0..count)
+        .map(|index| Vec2::angled(start + index as f32 / count as f32 * TAU))
+        .collect()
 }
 
 /// Shares of the corners whose weighted mean is the dot (mean value coordinates), so that the
@@ -27,7 +36,10 @@ pub(crate) fn shares_at(dot: Vec2, corners: &[Vec2]) -> Vec<f32> {
     if count == 1 {
         return vec![1.0];
     }
-    if let Some(near) = corners.iter().position(|corner| (*corner - dot).length() < SNAP) {
+    if let Some(near) = corners
+        .iter()
+        .position(|corner| (*corner - dot).length() < SNAP)
+    {
         return (0..count).map(|index| f32::from(index == near)).collect();
     }
     if count == 2 {
@@ -76,11 +88,22 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     ui.painter().rect_filled(rect, 10.0, theme.sunken);
     let mut members = cx.state.morph.clone();
     if members.is_empty() {
-        members.extend(cx.state.main_voice().map(|entry| (entry.voice.name.clone(), 1.0)));
+        members.extend(
+            cx.state
+                .main_voice()
+                .map(|entry| (entry.voice.name.clone(), 1.0)),
+        );
     }
     if members.len() < 2 {
         let words = "Click two to eight voices below, then move the dot between them.";
-        let drawn = text::block(ui, rect.center() - vec2(rect.width() * 0.38, 18.0), rect.width() * 0.76, words, fonts::regular(12.0), theme.dim);
+        let drawn = text::block(
+            ui,
+            rect.center() - vec2(rect.width() * 0.38, 18.0),
+            rect.width() * 0.76,
+            words,
+            fonts::regular(12.0),
+            theme.dim,
+        );
         text::spoken(ui, drawn, "morph hint", words);
         return;
     }
@@ -89,13 +112,21 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let at = |point: Vec2| rect.center() + point * radius;
     let id = ui.make_persistent_id("morph pad");
     let response = ui.interact(rect, id, Sense::click_and_drag());
-    let mut dot: Vec2 = members.iter().zip(&corners).map(|((_, share), corner)| *share * *corner).fold(Vec2::ZERO, |a, b| a + b);
+    let mut dot: Vec2 = members
+        .iter()
+        .zip(&corners)
+        .map(|((_, share), corner)| *share * *corner)
+        .fold(Vec2::ZERO, |a, b| a + b);
     let before = dot;
     if response.dragged() || response.clicked() {
         response.request_focus();
         if let Some(pointer) = response.interact_pointer_pos() {
             let target = (pointer - rect.center()) / radius;
-            dot = if response.dragged() && is_fine(ui) { dot + response.drag_delta() / radius * FINE } else { target };
+            dot = if response.dragged() && is_fine(ui) {
+                dot + response.drag_delta() / radius * FINE
+            } else {
+                target
+            };
         }
     }
     if response.double_clicked() {
@@ -104,21 +135,34 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     dot += key_steps(ui, &response);
     if dot != before {
         let shares = shares_at(dot, &corners);
-        let moved: Vec<(String, f32)> = members.iter().zip(&shares).map(|((name, _), share)| (name.clone(), *share)).collect();
+        let moved: Vec<(String, f32)> = members
+            .iter()
+            .zip(&shares)
+            .map(|((name, _), share)| (name.clone(), *share))
+            .collect();
         if moved != members {
             members = moved.clone();
             cx.push(PanelAction::SetMorph(moved));
         }
     }
     draw(ui, cx, &members, &corners, &at);
-    let words = members.iter().map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect::<Vec<_>>().join(", ");
+    let words = members
+        .iter()
+        .map(|(name, share)| format!("{name} {:.0} %", share * 100.0))
+        .collect::<Vec<_>>()
+        .join(", ");
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, ui.is_enabled(), "Morph pad"));
     ui.ctx().accesskit_node_builder(id, |node| {
         node.set_value(words.clone());
         node.set_description("Arrow keys move the dot between the voices.");
     });
     if response.has_focus() && cx.view.keyboard {
-        ui.painter().rect_stroke(rect, 10.0, Stroke::new(1.5, theme.accent), egui::StrokeKind::Inside);
+        ui.painter().rect_stroke(
+            rect,
+            10.0,
+            Stroke::new(1.5, theme.accent),
+            egui::StrokeKind::Inside,
+        );
     }
     response
         .on_hover_cursor(CursorIcon::Crosshair)
@@ -130,12 +174,19 @@ fn key_steps(ui: &Ui, response: &egui::Response) -> Vec2 {
         return Vec2::ZERO;
     }
     ui.memory_mut(|memory| {
-        let filter = EventFilter { horizontal_arrows: true, vertical_arrows: true, ..EventFilter::default() };
+        let filter = EventFilter {
+            horizontal_arrows: true,
+            vertical_arrows: true,
+            ..EventFilter::default()
+        };
         memory.set_focus_lock_filter(response.id, filter);
     });
     ui.input(|input| {
         let presses = |key| input.num_presses(key) as f32;
-        0.08 * vec2(presses(Key::ArrowRight) - presses(Key::ArrowLeft), presses(Key::ArrowDown) - presses(Key::ArrowUp))
+        0.08 * vec2(
+            presses(Key::ArrowRight) - presses(Key::ArrowLeft),
+            presses(Key::ArrowDown) - presses(Key::ArrowUp),
+        )
     })
 }
 
@@ -143,16 +194,26 @@ fn draw(ui: &Ui, cx: &Cx, members: &[(String, f32)], corners: &[Vec2], at: &dyn 
     let theme = cx.theme;
     let painter = ui.painter();
     let count = corners.len();
-    let dot = members.iter().zip(corners).map(|((_, share), corner)| *share * *corner).fold(Vec2::ZERO, |a, b| a + b);
+    let dot = members
+        .iter()
+        .zip(corners)
+        .map(|((_, share), corner)| *share * *corner)
+        .fold(Vec2::ZERO, |a, b| a + b);
     for index in 0..count {
         if count > 2 || index == 0 {
-            painter.line_segment([at(corners[index]), at(corners[(index + 1) % count])], Stroke::new(1.0, theme.line));
+            painter.line_segment(
+                [at(corners[index]), at(corners[(index + 1) % count])],
+                Stroke::new(1.0, theme.line),
+            );
         }
     }
     for ((name, share), corner) in members.iter().zip(corners) {
         let color = cx.view.portrait(name).color(theme.dark);
         if *share > 0.01 {
-            painter.line_segment([at(*corner), at(dot)], Stroke::new(1.0 + 3.0 * share, fade(color, 0.15 + 0.6 * share)));
+            painter.line_segment(
+                [at(*corner), at(dot)],
+                Stroke::new(1.0 + 3.0 * share, fade(color, 0.15 + 0.6 * share)),
+            );
         }
     }
     for ((name, share), corner) in members.iter().zip(corners) {
@@ -161,9 +222,21 @@ fn draw(ui: &Ui, cx: &Cx, members: &[(String, f32)], corners: &[Vec2], at: &dyn 
         let tile = Rect::from_center_size(at(*corner), vec2(size, size));
         portrait.paint(painter, tile, theme.dark, 0.55 + 0.45 * share);
         let up = corner.y <= 0.01;
-        let y = if up { tile.top() - 8.0 } else { tile.bottom() + 8.0 };
+        let y = if up {
+            tile.top() - 8.0
+        } else {
+            tile.bottom() + 8.0
+        };
         let ink = mix(theme.dim, theme.text, *share * 2.0);
-        text::line(ui, egui::pos2(tile.center().x, y), Align2::CENTER_CENTER, 74.0, name, fonts::regular(10.5), ink);
+        text::line(
+            ui,
+            egui::pos2(tile.center().x, y),
+            Align2::CENTER_CENTER,
+            74.0,
+            name,
+            fonts::regular(10.5),
+            ink,
+        );
     }
     painter.circle_filled(at(dot), 13.0, fade(theme.accent, 0.22));
     painter.circle(at(dot), 7.0, theme.accent, Stroke::new(2.5, theme.sunken));
@@ -181,11 +254,19 @@ mod tests {
                 let dot = 0.45 * (step as f32 / 40.0) * Vec2::angled(step as f32 * 0.7);
                 let shares = shares_at(dot, &corners);
                 let sum: f32 = shares.iter().sum();
-                let mean = shares.iter().zip(&corners).map(|(share, corner)| *share * *corner).fold(Vec2::ZERO, |a, b| a + b);
+                let mean = shares
+                    .iter()
+                    .zip(&corners)
+                    .map(|(share, corner)| *share * *corner)
+                    .fold(Vec2::ZERO, |a, b| a + b);
                 assert!((sum - 1.0).abs() < 1e-4 && shares.iter().all(|share| *share >= 0.0));
                 assert!((mean - dot).length() < 2e-3, "{count} {dot:?} {mean:?}");
             }
-            assert_eq!(shares_at(corners[1] * 0.95, &corners)[1], 1.0, "it snaps to a voice");
+            assert_eq!(
+                shares_at(corners[1] * 0.95, &corners)[1],
+                1.0,
+                "it snaps to a voice"
+            );
         }
         assert_eq!(shares_at(Vec2::ZERO, &corners(2)), vec![0.5, 0.5]);
     }

@@ -29,7 +29,12 @@ pub(crate) struct Notice {
 const SILENT_S: f32 = 6.0;
 
 fn notice(gravity: Gravity, title: &'static str, text: String) -> Notice {
-    Notice { gravity, title, text, action: None }
+    Notice {
+        gravity,
+        title,
+        text,
+        action: None,
+    }
 }
 
 /// The most important notice, if any.
@@ -39,27 +44,54 @@ pub(crate) fn current(state: &PanelState) -> Option<Notice> {
 
 /// What keeps the converted voice from being heard.
 fn blocking(state: &PanelState) -> Option<Notice> {
-    let blocking = |title, text, action| Some(Notice { gravity: Gravity::Blocking, title, text, action });
-    if let Some(problem) = state.standalone.as_ref().and_then(|own| own.problem.clone()) {
+    let blocking = |title, text, action| {
+        Some(Notice {
+            gravity: Gravity::Blocking,
+            title,
+            text,
+            action,
+        })
+    };
+    if let Some(problem) = state
+        .standalone
+        .as_ref()
+        .and_then(|own| own.problem.clone())
+    {
         let action = PanelAction::Standalone(StandaloneAction::Reconnect);
-        return blocking("The sound device is gone", problem, Some(("Reconnect", action)));
+        return blocking(
+            "The sound device is gone",
+            problem,
+            Some(("Reconnect", action)),
+        );
     }
     match &state.engine {
         EngineStatus::EngineMissing { reason, .. } => {
             let text = format!(
                 "Your own voice passes unchanged. Run the installer (or `cargo xtask install`), then look again. {reason}"
             );
-            return blocking("The engine is missing", text, Some(("Look again", PanelAction::Retry)));
+            return blocking(
+                "The engine is missing",
+                text,
+                Some(("Look again", PanelAction::Retry)),
+            );
         }
         EngineStatus::PackMissing { folder } => {
             let text = format!(
                 "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again, or open one from elsewhere.",
                 folder.display()
             );
-            return blocking("No voice pack was found", text, Some(("Look again", PanelAction::Retry)));
+            return blocking(
+                "No voice pack was found",
+                text,
+                Some(("Look again", PanelAction::Retry)),
+            );
         }
         EngineStatus::Failed(text) => {
-            return blocking("The engine stopped", text.clone(), Some(("Start again", PanelAction::Retry)));
+            return blocking(
+                "The engine stopped",
+                text.clone(),
+                Some(("Start again", PanelAction::Retry)),
+            );
         }
         _ => {}
     }
@@ -81,8 +113,10 @@ fn passing(state: &PanelState) -> Option<Notice> {
             return Some(notice(Gravity::Info, "Starting", text));
         }
         EngineStatus::LoadingPack { name, progress } => {
-            let done = progress.map_or_else(String::new, |share| format!(" {:.0} %", share * 100.0));
-            let text = format!("Reading “{name}”{done}. The sound goes on with what was loaded before.");
+            let done =
+                progress.map_or_else(String::new, |share| format!(" {:.0} %", share * 100.0));
+            let text =
+                format!("Reading “{name}”{done}. The sound goes on with what was loaded before.");
             return Some(notice(Gravity::Info, "Loading voices", text));
         }
         _ => {}
@@ -123,6 +157,13 @@ fn passing(state: &PanelState) -> Option<Notice> {
 
 /// The engine in a word or two, and whether all is well.
 pub(crate) fn engine_words(state: &PanelState) -> (&'static str, Health) {
+    if state
+        .standalone
+        .as_ref()
+        .is_some_and(|own| own.problem.is_some())
+    {
+        return ("No sound device", Health::Bad);
+    }
     match &state.engine {
         EngineStatus::Starting => ("Starting", Health::Waiting),
         EngineStatus::LoadingPack { .. } => ("Loading voices", Health::Waiting),
@@ -166,11 +207,16 @@ mod tests {
 
     #[test]
     fn what_blocks_comes_first() {
-        let mut state = PanelState { engine: EngineStatus::Ready, ..PanelState::default() };
+        let mut state = PanelState {
+            engine: EngineStatus::Ready,
+            ..PanelState::default()
+        };
         assert_eq!(current(&state), None);
         state.meters.input_clipped = true;
         assert_eq!(current(&state).map(|n| n.title), Some("Input too loud"));
-        state.engine = EngineStatus::PackMissing { folder: "/packs".into() };
+        state.engine = EngineStatus::PackMissing {
+            folder: "/packs".into(),
+        };
         assert_eq!(current(&state).map(|n| n.gravity), Some(Gravity::Blocking));
     }
 }

@@ -37,17 +37,25 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, places: &Places) {
     }
     let target = [places.voices, places.emotion, places.live][step.min(2)];
     let screen = ui.ctx().content_rect();
-    let size = vec2(268.0, 158.0);
-    let at = bubble_place(step, target, size);
+    let size = vec2(248.0, 164.0);
+    let at = bubble_place(step, target, size).min(screen.max - size - vec2(10.0, 10.0));
     let id = ui.make_persistent_id("tour");
     let mut next = None;
-    Area::new(id).order(Order::Foreground).fixed_pos(screen.min).show(ui.ctx(), |ui| {
-        // What lies below cannot be clicked meanwhile.
-        ui.allocate_rect(screen, Sense::click_and_drag());
-        shade(ui, screen, target, cx.theme.dark);
-        ui.painter().rect_stroke(target, 12.0, Stroke::new(2.0, cx.theme.accent), egui::StrokeKind::Inside);
-        next = bubble(ui, cx, Rect::from_min_size(at, size), step);
-    });
+    Area::new(id)
+        .order(Order::Foreground)
+        .fixed_pos(screen.min)
+        .show(ui.ctx(), |ui| {
+            // What lies below cannot be clicked meanwhile.
+            ui.allocate_rect(screen, Sense::click_and_drag());
+            shade(ui, screen, target, cx.theme.dark);
+            ui.painter().rect_stroke(
+                target,
+                12.0,
+                Stroke::new(2.0, cx.theme.accent),
+                egui::StrokeKind::Inside,
+            );
+            next = bubble(ui, cx, Rect::from_min_size(at, size), step);
+        });
     if ui.input(|input| input.key_pressed(Key::Escape)) {
         next = Some(STEPS.len());
     }
@@ -60,9 +68,11 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, places: &Places) {
 
 fn bubble_place(step: usize, target: Rect, size: egui::Vec2) -> Pos2 {
     match step {
-        0 => pos2(target.right() + 16.0, target.top() + 60.0),
-        1 => pos2(target.right() + 16.0 - if target.width() > 700.0 { 300.0 } else { 0.0 }, target.top() + 60.0),
-        _ => pos2(target.center().x - size.x / 2.0, target.top() - size.y - 16.0),
+        0 | 1 => pos2(target.right() + 16.0, target.top() + 60.0),
+        _ => pos2(
+            target.center().x - size.x / 2.0,
+            target.top() - size.y - 16.0,
+        ),
     }
 }
 
@@ -72,8 +82,14 @@ fn shade(ui: &Ui, screen: Rect, target: Rect, dark: bool) {
     let around = [
         Rect::from_min_max(screen.min, pos2(screen.right(), target.top())),
         Rect::from_min_max(pos2(screen.left(), target.bottom()), screen.max),
-        Rect::from_min_max(pos2(screen.left(), target.top()), pos2(target.left(), target.bottom())),
-        Rect::from_min_max(pos2(target.right(), target.top()), pos2(screen.right(), target.bottom())),
+        Rect::from_min_max(
+            pos2(screen.left(), target.top()),
+            pos2(target.left(), target.bottom()),
+        ),
+        Rect::from_min_max(
+            pos2(target.right(), target.top()),
+            pos2(screen.right(), target.bottom()),
+        ),
     ];
     for rect in around {
         ui.painter().rect_filled(rect, 0.0, color);
@@ -83,15 +99,45 @@ fn shade(ui: &Ui, screen: Rect, target: Rect, dark: bool) {
 /// Returns the step to go to, if a button was pressed.
 fn bubble(ui: &mut Ui, cx: &mut Cx, rect: Rect, step: usize) -> Option<usize> {
     let theme = cx.theme;
-    ui.painter().rect(rect, 12.0, theme.raised, Stroke::new(1.0, theme.line), egui::StrokeKind::Inside);
+    ui.painter().rect(
+        rect,
+        12.0,
+        theme.raised,
+        Stroke::new(1.0, theme.line),
+        egui::StrokeKind::Inside,
+    );
     let mut inner = rect.shrink(16.0);
     let words = &STEPS[step];
     let mut foot = cut_bottom(&mut inner, 28.0);
     let count = format!("{} of {}", step + 1, STEPS.len());
-    ui.painter().text(inner.left_top(), Align2::LEFT_TOP, &count, fonts::regular(10.5), theme.accent);
-    ui.painter().text(inner.left_top() + vec2(0.0, 15.0), Align2::LEFT_TOP, words.title, fonts::display(15.5), theme.text);
-    let body = text::block(ui, inner.left_top() + vec2(0.0, 38.0), inner.width(), words.text, fonts::regular(12.0), theme.dim);
-    text::spoken(ui, body, "tour", &format!("Step {count}. {}. {}", words.title, words.text));
+    ui.painter().text(
+        inner.left_top(),
+        Align2::LEFT_TOP,
+        &count,
+        fonts::regular(10.5),
+        theme.accent,
+    );
+    ui.painter().text(
+        inner.left_top() + vec2(0.0, 15.0),
+        Align2::LEFT_TOP,
+        words.title,
+        fonts::display(15.5),
+        theme.text,
+    );
+    let body = text::block(
+        ui,
+        inner.left_top() + vec2(0.0, 38.0),
+        inner.width(),
+        words.text,
+        fonts::regular(12.0),
+        theme.dim,
+    );
+    text::spoken(
+        ui,
+        body,
+        "tour",
+        &format!("Step {count}. {}. {}", words.title, words.text),
+    );
     let last = step + 1 == STEPS.len();
     let label = if last { "Start" } else { "Next" };
     let next = button::word(ui, cx, cut_right(&mut foot, 76.0), label, true);

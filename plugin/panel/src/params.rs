@@ -133,7 +133,19 @@ const fn float(
     (min, max, default, step): (f32, f32, f32, f32),
     help: &'static str,
 ) -> ParamSpec {
-    ParamSpec { param, id, name, label, kind: ParamKind::Float, unit, min, max, default, step, help }
+    ParamSpec {
+        param,
+        id,
+        name,
+        label,
+        kind: ParamKind::Float,
+        unit,
+        min,
+        max,
+        default,
+        step,
+        help,
+    }
 }
 
 const fn switch(
@@ -175,42 +187,164 @@ pub static PARAMS: [ParamSpec; PARAM_COUNT] = [
         step: 1.0,
         help: "The voice that is heard: its place in the loaded pack.",
     },
-    float(ParamId::EmoHappy, "emo_happy", "Happy", "Happy", Unit::Percent, SHARE,
-        "How happy the voice sounds, in percent: brighter, higher, livelier."),
-    float(ParamId::EmoSad, "emo_sad", "Sad", "Sad", Unit::Percent, SHARE,
-        "How sad the voice sounds, in percent: lower, flatter, softer."),
-    float(ParamId::EmoAngry, "emo_angry", "Angry", "Angry", Unit::Percent, SHARE,
-        "How angry the voice sounds, in percent: harder, louder, with steep falls."),
-    float(ParamId::EmoFearful, "emo_fearful", "Fearful", "Fearful", Unit::Percent, SHARE,
-        "How afraid the voice sounds, in percent: tense, high, trembling."),
-    float(ParamId::EmoSurprised, "emo_surprised", "Surprised", "Surprised", Unit::Percent, SHARE,
-        "How surprised the voice sounds, in percent: wide rises, sudden starts."),
-    float(ParamId::EmoDisgusted, "emo_disgusted", "Disgusted", "Disgusted", Unit::Percent, SHARE,
-        "How disgusted the voice sounds, in percent: dark, pressed, reluctant."),
-    float(ParamId::EmoCalm, "emo_calm", "Calm", "Calm", Unit::Percent, SHARE,
-        "How calm the voice sounds, in percent: even, soft, unhurried."),
-    float(ParamId::Strength, "strength", "Emotion strength", "Strength", Unit::Percent, (0.0, 1.0, 1.0, 0.01),
-        "Scales the whole emotion, in percent. At 0 % your own delivery stays as it is."),
-    float(ParamId::Pitch, "pitch", "Pitch", "Pitch", Unit::Semitones, (-24.0, 24.0, 0.0, 0.125),
-        "Moves the pitch up or down, in semitones and cents, on top of the automatic match."),
-    float(ParamId::Formant, "formant", "Formant", "Formant", Unit::Semitones, (-6.0, 6.0, 0.0, 0.05),
-        "Moves the resonances of the throat and mouth, in semitones: down for a larger body, up for a smaller one."),
-    float(ParamId::Intonation, "intonation", "Intonation", "Intonation", Unit::Percent, (0.0, 2.0, 1.0, 0.01),
-        "How much the melody of speech moves, in percent: 0 % is monotone, 100 % as spoken, 200 % doubled."),
-    float(ParamId::Breath, "breath", "Breath", "Breath", Unit::Percent, (0.0, 2.0, 1.0, 0.01),
-        "How much breath and noise is in the voice, in percent: 0 % none, 100 % as modelled, 200 % doubled."),
-    switch(ParamId::AutoPitch, "auto_pitch", "Match pitch", 1.0,
-        "Moves your average pitch to that of the chosen voice. Switch off to keep your own height."),
-    float(ParamId::Gate, "gate", "Gate", "Gate", Unit::Decibels, (GATE_OFF_DB, -20.0, GATE_OFF_DB, 1.0),
-        "Silences the input below this level, in decibels, so that room noise does not turn into breaths. Fully left is off."),
-    float(ParamId::Mix, "mix", "Mix", "Mix", Unit::Percent, (0.0, 1.0, 1.0, 0.01),
-        "Share of the converted voice, in percent. The dry voice is delayed to stay in time with it."),
-    float(ParamId::InGain, "in_gain", "Input gain", "In", Unit::Decibels, (-24.0, 24.0, 0.0, 0.5),
-        "Gain before the converter, in decibels. Aim for peaks between −18 and −6 dB."),
-    float(ParamId::OutGain, "out_gain", "Output gain", "Out", Unit::Decibels, (-24.0, 24.0, 0.0, 0.5),
-        "Gain of the sound that leaves, in decibels."),
-    switch(ParamId::Bypass, "bypass", "Bypass", 0.0,
-        "Lets your own voice through, delayed as the converted one is, so that nothing jumps."),
+    float(
+        ParamId::EmoHappy,
+        "emo_happy",
+        "Happy",
+        "Happy",
+        Unit::Percent,
+        SHARE,
+        "How happy the voice sounds, in percent: brighter, higher, livelier.",
+    ),
+    float(
+        ParamId::EmoSad,
+        "emo_sad",
+        "Sad",
+        "Sad",
+        Unit::Percent,
+        SHARE,
+        "How sad the voice sounds, in percent: lower, flatter, softer.",
+    ),
+    float(
+        ParamId::EmoAngry,
+        "emo_angry",
+        "Angry",
+        "Angry",
+        Unit::Percent,
+        SHARE,
+        "How angry the voice sounds, in percent: harder, louder, with steep falls.",
+    ),
+    float(
+        ParamId::EmoFearful,
+        "emo_fearful",
+        "Fearful",
+        "Fearful",
+        Unit::Percent,
+        SHARE,
+        "How afraid the voice sounds, in percent: tense, high, trembling.",
+    ),
+    float(
+        ParamId::EmoSurprised,
+        "emo_surprised",
+        "Surprised",
+        "Surprised",
+        Unit::Percent,
+        SHARE,
+        "How surprised the voice sounds, in percent: wide rises, sudden starts.",
+    ),
+    float(
+        ParamId::EmoDisgusted,
+        "emo_disgusted",
+        "Disgusted",
+        "Disgusted",
+        Unit::Percent,
+        SHARE,
+        "How disgusted the voice sounds, in percent: dark, pressed, reluctant.",
+    ),
+    float(
+        ParamId::EmoCalm,
+        "emo_calm",
+        "Calm",
+        "Calm",
+        Unit::Percent,
+        SHARE,
+        "How calm the voice sounds, in percent: even, soft, unhurried.",
+    ),
+    float(
+        ParamId::Strength,
+        "strength",
+        "Emotion strength",
+        "Strength",
+        Unit::Percent,
+        (0.0, 1.0, 1.0, 0.01),
+        "Scales the whole emotion, in percent. At 0 % your own delivery stays as it is.",
+    ),
+    float(
+        ParamId::Pitch,
+        "pitch",
+        "Pitch",
+        "Pitch",
+        Unit::Semitones,
+        (-24.0, 24.0, 0.0, 0.125),
+        "Moves the pitch up or down, in semitones and cents, on top of the automatic match.",
+    ),
+    float(
+        ParamId::Formant,
+        "formant",
+        "Formant",
+        "Formant",
+        Unit::Semitones,
+        (-6.0, 6.0, 0.0, 0.05),
+        "Moves the resonances of the throat and mouth, in semitones: down for a larger body, up for a smaller one.",
+    ),
+    float(
+        ParamId::Intonation,
+        "intonation",
+        "Intonation",
+        "Intonation",
+        Unit::Percent,
+        (0.0, 2.0, 1.0, 0.01),
+        "How much the melody of speech moves, in percent: 0 % is monotone, 100 % as spoken, 200 % doubled.",
+    ),
+    float(
+        ParamId::Breath,
+        "breath",
+        "Breath",
+        "Breath",
+        Unit::Percent,
+        (0.0, 2.0, 1.0, 0.01),
+        "How much breath and noise is in the voice, in percent: 0 % none, 100 % as modelled, 200 % doubled.",
+    ),
+    switch(
+        ParamId::AutoPitch,
+        "auto_pitch",
+        "Match pitch",
+        1.0,
+        "Moves your average pitch to that of the chosen voice. Switch off to keep your own height.",
+    ),
+    float(
+        ParamId::Gate,
+        "gate",
+        "Gate",
+        "Gate",
+        Unit::Decibels,
+        (GATE_OFF_DB, -20.0, GATE_OFF_DB, 1.0),
+        "Silences the input below this level, in decibels, so that room noise does not turn into breaths. Fully left is off.",
+    ),
+    float(
+        ParamId::Mix,
+        "mix",
+        "Mix",
+        "Mix",
+        Unit::Percent,
+        (0.0, 1.0, 1.0, 0.01),
+        "Share of the converted voice, in percent. The dry voice is delayed to stay in time with it.",
+    ),
+    float(
+        ParamId::InGain,
+        "in_gain",
+        "Input gain",
+        "In",
+        Unit::Decibels,
+        (-24.0, 24.0, 0.0, 0.5),
+        "Gain before the converter, in decibels. Aim for peaks between −18 and −6 dB.",
+    ),
+    float(
+        ParamId::OutGain,
+        "out_gain",
+        "Output gain",
+        "Out",
+        Unit::Decibels,
+        (-24.0, 24.0, 0.0, 0.5),
+        "Gain of the sound that leaves, in decibels.",
+    ),
+    switch(
+        ParamId::Bypass,
+        "bypass",
+        "Bypass",
+        0.0,
+        "Lets your own voice through, delayed as the converted one is, so that nothing jumps.",
+    ),
     ParamSpec {
         param: ParamId::DelayMode,
         id: "delay_mode",
@@ -244,12 +378,18 @@ impl ParamId {
 
     /// The parameter with this stable identifier.
     pub fn from_id(id: &str) -> Option<ParamId> {
-        PARAMS.iter().find(|spec| spec.id == id).map(|spec| spec.param)
+        PARAMS
+            .iter()
+            .find(|spec| spec.id == id)
+            .map(|spec| spec.param)
     }
 
     /// Whether it belongs to the sound (and so to presets, undo and A/B) and not to the session.
     pub fn is_sound(self) -> bool {
-        !matches!(self, Self::Voice | Self::InGain | Self::OutGain | Self::Bypass | Self::DelayMode)
+        !matches!(
+            self,
+            Self::Voice | Self::InGain | Self::OutGain | Self::Bypass | Self::DelayMode
+        )
     }
 }
 
@@ -287,7 +427,11 @@ impl ParamSpec {
         match self.kind {
             ParamKind::Bool => return if value > 0.5 { "On" } else { "Off" }.into(),
             ParamKind::Choice(words) => {
-                return words.get(value as usize).copied().unwrap_or_default().into();
+                return words
+                    .get(value as usize)
+                    .copied()
+                    .unwrap_or_default()
+                    .into();
             }
             ParamKind::Int => return format!("{}", value as i32),
             ParamKind::Float => {}
@@ -298,7 +442,10 @@ impl ParamSpec {
             Unit::Decibels if self.param == ParamId::Gate && value <= GATE_OFF_DB => "Off".into(),
             Unit::Decibels => {
                 let text = format!("{:.1} dB", value.abs());
-                format!("{}{text}", sign(value, 0.05, self.min < 0.0 && self.max > 0.0))
+                format!(
+                    "{}{text}",
+                    sign(value, 0.05, self.min < 0.0 && self.max > 0.0)
+                )
             }
             Unit::Semitones => {
                 let cents = (value * 100.0).round() as i32;
@@ -318,7 +465,11 @@ impl ParamSpec {
     /// Reads what a person types: `"3"`, `"+3 st 25 ct"`, `"-25ct"`, `"40%"`, `"−12 dB"`, `"off"`,
     /// a comma for the point. The result is inside the range. `None`: it is no value at all.
     pub fn parse(&self, text: &str) -> Option<f32> {
-        let text = text.trim().to_lowercase().replace('−', "-").replace(',', ".");
+        let text = text
+            .trim()
+            .to_lowercase()
+            .replace('−', "-")
+            .replace(',', ".");
         match self.kind {
             ParamKind::Bool => {
                 return match text.as_str() {
@@ -329,7 +480,9 @@ impl ParamSpec {
             }
             ParamKind::Choice(words) => {
                 let found = words.iter().position(|word| word.to_lowercase() == text);
-                return found.map(|index| index as f32).or_else(|| Some(self.clamp(text.parse().ok()?)));
+                return found
+                    .map(|index| index as f32)
+                    .or_else(|| Some(self.clamp(text.parse().ok()?)));
             }
             _ => {}
         }
@@ -382,7 +535,11 @@ mod tests {
         for (index, spec) in PARAMS.iter().enumerate() {
             assert_eq!(spec.param.index(), index);
             assert_eq!(ParamId::from_id(spec.id), Some(spec.param));
-            assert!(spec.min <= spec.default && spec.default <= spec.max, "{}", spec.id);
+            assert!(
+                spec.min <= spec.default && spec.default <= spec.max,
+                "{}",
+                spec.id
+            );
             assert!(spec.help.ends_with('.'), "{} has no sentence", spec.id);
         }
     }
@@ -393,8 +550,14 @@ mod tests {
             for step in 0..=40 {
                 let value = spec.at(step as f32 / 40.0);
                 let text = spec.format(value);
-                let back = spec.parse(&text).unwrap_or_else(|| panic!("{}: {text}", spec.id));
-                assert!((back - value).abs() <= 0.051, "{}: {value} → {text} → {back}", spec.id);
+                let back = spec
+                    .parse(&text)
+                    .unwrap_or_else(|| panic!("{}: {text}", spec.id));
+                assert!(
+                    (back - value).abs() <= 0.051,
+                    "{}: {value} → {text} → {back}",
+                    spec.id
+                );
             }
         }
     }

@@ -61,8 +61,12 @@ pub(crate) fn fingerprint(voices: &[VoiceEntry]) -> u64 {
 /// The mean embedding of the pack's voices. What all voices share says nothing about one of them.
 /// The user's own are left out, so that adding one does not recolour the others.
 fn centre(voices: &[VoiceEntry]) -> Vec<f32> {
-    let mut of_pack = voices.iter().filter(|entry| !entry.own && !entry.voice.embedding.is_empty());
-    let Some(first) = of_pack.next() else { return Vec::new() };
+    let mut of_pack = voices
+        .iter()
+        .filter(|entry| !entry.own && !entry.voice.embedding.is_empty());
+    let Some(first) = of_pack.next() else {
+        return Vec::new();
+    };
     let mut sum = first.voice.embedding.clone();
     let mut count = 1.0;
     for entry in of_pack {
@@ -84,7 +88,11 @@ fn centre(voices: &[VoiceEntry]) -> Vec<f32> {
 /// Projects onto fixed directions of random signs: for any embedding these are close to
 /// independent and normal, so colours spread evenly over the circle of hues.
 fn from_embedding(embedding: &[f32], centre: &[f32]) -> Portrait {
-    let offset: Vec<f32> = embedding.iter().zip(centre).map(|(value, centre)| value - centre).collect();
+    let offset: Vec<f32> = embedding
+        .iter()
+        .zip(centre)
+        .map(|(value, centre)| value - centre)
+        .collect();
     let length = offset.iter().map(|value| value * value).sum::<f32>().sqrt();
     if length < 1e-6 {
         return from_features([0.0; FEATURES]);
@@ -93,7 +101,13 @@ fn from_embedding(embedding: &[f32], centre: &[f32]) -> Portrait {
         let sum: f32 = offset
             .iter()
             .enumerate()
-            .map(|(index, value)| if scramble(index as u64, feature as u64) & 1 == 0 { *value } else { -value })
+            .map(|(index, value)| {
+                if scramble(index as u64, feature as u64) & 1 == 0 {
+                    *value
+                } else {
+                    -value
+                }
+            })
             .sum();
         sum / length
     }))
@@ -111,13 +125,18 @@ pub(crate) fn from_name(name: &str) -> Portrait {
 }
 
 fn from_features(features: [f32; FEATURES]) -> Portrait {
-    let hue = features[1].atan2(features[0]).to_degrees().rem_euclid(360.0);
+    let hue = features[1]
+        .atan2(features[0])
+        .to_degrees()
+        .rem_euclid(360.0);
     Portrait { hue, features }
 }
 
 /// SplitMix64's finaliser: a fixed, well-mixed number for each pair.
 fn scramble(a: u64, b: u64) -> u64 {
-    let mut x = a.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(b.wrapping_mul(0xd1b5_4a32_d192_ed03));
+    let mut x = a
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(b.wrapping_mul(0xd1b5_4a32_d192_ed03));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
@@ -126,18 +145,33 @@ fn scramble(a: u64, b: u64) -> u64 {
 impl Portrait {
     /// The voice's colour as it is drawn on a dark or light ground.
     pub(crate) fn color(&self, dark: bool) -> Color32 {
-        if dark { oklch(0.79, 0.13, self.hue) } else { oklch(0.545, 0.14, self.hue) }
+        if dark {
+            oklch(0.79, 0.13, self.hue)
+        } else {
+            oklch(0.53, 0.14, self.hue)
+        }
     }
 
     /// Paints the portrait into a rounded tile.
     pub(crate) fn paint(&self, painter: &Painter, rect: Rect, dark: bool, opacity: f32) {
-        let ground = if dark { oklch(0.29, 0.06, self.hue) } else { oklch(0.90, 0.05, self.hue) };
+        let ground = if dark {
+            oklch(0.29, 0.06, self.hue)
+        } else {
+            oklch(0.90, 0.05, self.hue)
+        };
         painter.rect_filled(rect, rect.width() * 0.24, fade(ground, opacity));
         self.shapes(painter, rect.center(), rect.width() * 0.42, dark, opacity);
     }
 
     /// Paints only the nested shapes, inside a circle of this radius.
-    pub(crate) fn shapes(&self, painter: &Painter, centre: Pos2, radius: f32, dark: bool, opacity: f32) {
+    pub(crate) fn shapes(
+        &self,
+        painter: &Painter,
+        centre: Pos2,
+        radius: f32,
+        dark: bool,
+        opacity: f32,
+    ) {
         let f = |index: usize| self.features[index].clamp(-2.0, 2.0);
         for layer in 0..LAYERS {
             let depth = layer as f32 / (LAYERS - 1) as f32;
@@ -147,8 +181,19 @@ impl Portrait {
             } else {
                 (0.80 - 0.34 * depth, 0.09 + 0.06 * depth)
             };
-            let color = fade(oklch(lightness, chroma, self.hue + (depth - 0.4) * 22.0 * (1.0 + 0.3 * f(9))), opacity);
-            let inner = mix(color, fade(oklch(lightness + 0.06, chroma, self.hue + 18.0), opacity), 0.6);
+            let color = fade(
+                oklch(
+                    lightness,
+                    chroma,
+                    self.hue + (depth - 0.4) * 22.0 * (1.0 + 0.3 * f(9)),
+                ),
+                opacity,
+            );
+            let inner = mix(
+                color,
+                fade(oklch(lightness + 0.06, chroma, self.hue + 18.0), opacity),
+                0.6,
+            );
             let turn = f(8) * 0.6 + depth * f(7) * 0.9;
             let drift = size * 0.16 * depth * Vec2::new(f(10), f(11)) * 0.5;
             let outline: Vec<Vec2> = (0..POINTS)
@@ -157,7 +202,10 @@ impl Portrait {
                     let wave: f32 = (2..=5)
                         .map(|k| {
                             let strength = 0.16 * f(k) / (k as f32).sqrt();
-                            strength * ((k as f32) * (angle + turn) + 1.7 * f((k + 4) % FEATURES) * (1.0 - 0.5 * depth)).cos()
+                            strength
+                                * ((k as f32) * (angle + turn)
+                                    + 1.7 * f((k + 4) % FEATURES) * (1.0 - 0.5 * depth))
+                                    .cos()
                         })
                         .sum();
                     size * (0.80 + wave.clamp(-0.34, 0.20)) * Vec2::angled(angle)
@@ -200,7 +248,10 @@ mod tests {
                 entry.voice.name = format!("voice {voice}");
                 // All share a large common part, as speaker embeddings do.
                 entry.voice.embedding = (0..128)
-                    .map(|index| 1.0 + (scramble(index, 1000 + voice as u64) >> 40) as f32 / (1u64 << 24) as f32)
+                    .map(|index| {
+                        1.0 + (scramble(index, 1000 + voice as u64) >> 40) as f32
+                            / (1u64 << 24) as f32
+                    })
                     .collect();
                 entry
             })
@@ -217,11 +268,17 @@ mod tests {
         }
         assert!(quarters.iter().all(|count| *count >= 2), "{quarters:?}");
         let mut with_own = voices.clone();
-        with_own.push(VoiceEntry { own: true, ..voices[3].clone() });
+        with_own.push(VoiceEntry {
+            own: true,
+            ..voices[3].clone()
+        });
         with_own[24].voice.name = "mine".into();
         let again = of_voices(&with_own);
         assert_eq!(again["voice 5"], portraits["voice 5"]);
-        assert_eq!(again["mine"], portraits["voice 3"], "a like voice looks alike");
+        assert_eq!(
+            again["mine"], portraits["voice 3"],
+            "a like voice looks alike"
+        );
     }
 
     #[test]

@@ -17,12 +17,17 @@ pub struct FactoryPreset {
 }
 
 use ParamId::{
-    Breath, EmoAngry, EmoCalm, EmoDisgusted, EmoFearful, EmoHappy, EmoSad, EmoSurprised, Formant, Intonation, Pitch,
+    Breath, EmoAngry, EmoCalm, EmoDisgusted, EmoFearful, EmoHappy, EmoSad, EmoSurprised, Formant,
+    Intonation, Pitch,
 };
 
 /// All of them; the first is the neutral one.
 pub static FACTORY: [FactoryPreset; 14] = [
-    FactoryPreset { name: "Neutral", description: "Your own delivery in the other voice", values: &[] },
+    FactoryPreset {
+        name: "Neutral",
+        description: "Your own delivery in the other voice",
+        values: &[],
+    },
     FactoryPreset {
         name: "Whispered calm",
         description: "Close, soft, full of breath",
@@ -36,7 +41,12 @@ pub static FACTORY: [FactoryPreset; 14] = [
     FactoryPreset {
         name: "Cold fury",
         description: "Anger held back: low and level",
-        values: &[(EmoAngry, 0.55), (EmoCalm, 0.35), (Intonation, 0.7), (Pitch, -1.0)],
+        values: &[
+            (EmoAngry, 0.55),
+            (EmoCalm, 0.35),
+            (Intonation, 0.7),
+            (Pitch, -1.0),
+        ],
     },
     FactoryPreset {
         name: "Good news",
@@ -51,7 +61,12 @@ pub static FACTORY: [FactoryPreset; 14] = [
     FactoryPreset {
         name: "Bedtime story",
         description: "Calm with a little wonder",
-        values: &[(EmoCalm, 0.6), (EmoSurprised, 0.2), (Breath, 1.3), (Intonation, 1.1)],
+        values: &[
+            (EmoCalm, 0.6),
+            (EmoSurprised, 0.2),
+            (Breath, 1.3),
+            (Intonation, 1.1),
+        ],
     },
     FactoryPreset {
         name: "Heavy heart",
@@ -76,12 +91,22 @@ pub static FACTORY: [FactoryPreset; 14] = [
     FactoryPreset {
         name: "Villain",
         description: "Contempt from a large body",
-        values: &[(EmoDisgusted, 0.6), (EmoCalm, 0.3), (Pitch, -3.0), (Formant, -1.5)],
+        values: &[
+            (EmoDisgusted, 0.6),
+            (EmoCalm, 0.3),
+            (Pitch, -3.0),
+            (Formant, -1.5),
+        ],
     },
     FactoryPreset {
         name: "Small creature",
         description: "High, light and excited",
-        values: &[(EmoHappy, 0.5), (EmoSurprised, 0.3), (Pitch, 5.0), (Formant, 2.5)],
+        values: &[
+            (EmoHappy, 0.5),
+            (EmoSurprised, 0.3),
+            (Pitch, 5.0),
+            (Formant, 2.5),
+        ],
     },
     FactoryPreset {
         name: "Machine",
@@ -102,7 +127,10 @@ impl FactoryPreset {
         for (param, value) in self.values {
             values.insert(param.spec().id.to_owned(), *value);
         }
-        Sound { values, voices: Vec::new() }
+        Sound {
+            values,
+            voices: Vec::new(),
+        }
     }
 }
 

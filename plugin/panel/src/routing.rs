@@ -16,10 +16,22 @@ pub(crate) struct Guide {
 
 /// Where the microphone is chosen.
 pub(crate) const PROGRAMS: [(&str, &str); 4] = [
-    ("Discord", "Settings › Voice & Video › Input Device: “{device}”. Switch off Krisp noise suppression, which would work against the converted voice."),
-    ("OBS Studio", "Sources › + › Audio Input Capture: “{device}”. Set the sync offset to 0; the delay is small."),
-    ("Zoom", "Settings › Audio › Microphone: “{device}”. Choose “Original sound for musicians”, so that Zoom leaves the voice alone."),
-    ("Games and browsers", "Choose “{device}” as the system's default input before the program starts."),
+    (
+        "Discord",
+        "Settings › Voice & Video › Input Device: “{device}”. Switch off Krisp noise suppression, which would work against the converted voice.",
+    ),
+    (
+        "OBS Studio",
+        "Sources › + › Audio Input Capture: “{device}”. Set the sync offset to 0; the delay is small.",
+    ),
+    (
+        "Zoom",
+        "Settings › Audio › Microphone: “{device}”. Choose “Original sound for musicians”, so that Zoom leaves the voice alone.",
+    ),
+    (
+        "Games and browsers",
+        "Choose “{device}” as the system's default input before the program starts.",
+    ),
 ];
 
 const PIPEWIRE: Guide = Guide {

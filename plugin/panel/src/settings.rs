@@ -18,7 +18,13 @@ pub(crate) fn page(ui: &mut Ui, cx: &mut Cx, rect: Rect, title: &str) -> Rect {
     let mut rest = rect.shrink2(vec2(20.0, 14.0));
     let mut head = cut_top(&mut rest, 28.0);
     let close = cut_right(&mut head, 28.0);
-    ui.painter().text(head.left_center(), Align2::LEFT_CENTER, title, fonts::display(18.0), cx.theme.text);
+    ui.painter().text(
+        head.left_center(),
+        Align2::LEFT_CENTER,
+        title,
+        fonts::display(18.0),
+        cx.theme.text,
+    );
     if button::icon(ui, cx, close, icons::X, "Close the page", false, true).clicked() {
         cx.view.page = None;
     }
@@ -29,33 +35,58 @@ pub(crate) fn page(ui: &mut Ui, cx: &mut Cx, rect: Rect, title: &str) -> Rect {
 /// A heading inside a page.
 pub(crate) fn heading(ui: &mut Ui, cx: &Cx, words: &str) {
     ui.add_space(4.0);
-    ui.label(RichText::new(words).font(fonts::medium(13.0)).color(cx.theme.text));
+    ui.label(
+        RichText::new(words)
+            .font(fonts::medium(13.0))
+            .color(cx.theme.text),
+    );
 }
 
 /// A paragraph inside a page.
 pub(crate) fn note(ui: &mut Ui, cx: &Cx, words: &str) {
-    ui.label(RichText::new(words).font(fonts::regular(12.0)).color(cx.theme.dim));
+    ui.label(
+        RichText::new(words)
+            .font(fonts::regular(12.0))
+            .color(cx.theme.dim),
+    );
 }
 
 /// A row of this height over the whole width.
 pub(crate) fn row(ui: &mut Ui, height: f32) -> Rect {
-    ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover()).0
+    ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover())
+        .0
 }
 
 /// Draws the page.
 pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let content = page(ui, cx, rect, "Settings");
     let halves = columns(content, 2, 32.0);
-    ui.scope_builder(UiBuilder::new().max_rect(halves[0]).id_salt("settings left"), |ui| {
-        ScrollArea::vertical().id_salt("settings left").auto_shrink(false).show(ui, |ui| {
-            looks(ui, cx);
-            delay(ui, cx);
-            engine(ui, cx);
-        });
-    });
-    ui.scope_builder(UiBuilder::new().max_rect(halves[1]).id_salt("settings right"), |ui| {
-        ScrollArea::vertical().id_salt("settings right").auto_shrink(false).show(ui, |ui| packs(ui, cx));
-    });
+    ui.scope_builder(
+        UiBuilder::new()
+            .max_rect(halves[0])
+            .id_salt("settings left"),
+        |ui| {
+            ScrollArea::vertical()
+                .id_salt("settings left")
+                .auto_shrink(false)
+                .show(ui, |ui| {
+                    looks(ui, cx);
+                    delay(ui, cx);
+                    engine(ui, cx);
+                });
+        },
+    );
+    ui.scope_builder(
+        UiBuilder::new()
+            .max_rect(halves[1])
+            .id_salt("settings right"),
+        |ui| {
+            ScrollArea::vertical()
+                .id_salt("settings right")
+                .auto_shrink(false)
+                .show(ui, |ui| packs(ui, cx));
+        },
+    );
 }
 
 fn looks(ui: &mut Ui, cx: &mut Cx) {
@@ -68,17 +99,31 @@ fn looks(ui: &mut Ui, cx: &mut Cx) {
     }
     let place = row(ui, 28.0);
     let place = Rect::from_min_size(place.min, vec2(place.width().min(340.0), 28.0));
-    let words: Vec<String> = ZOOMS.iter().map(|zoom| format!("{:.0} %", zoom * 100.0)).collect();
+    let words: Vec<String> = ZOOMS
+        .iter()
+        .map(|zoom| format!("{:.0} %", zoom * 100.0))
+        .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let now = cx.view.memory.zoom;
-    let on = ZOOMS.iter().position(|zoom| (zoom - now).abs() < 0.01).unwrap_or(ZOOMS.len());
+    let on = ZOOMS
+        .iter()
+        .position(|zoom| (zoom - now).abs() < 0.01)
+        .unwrap_or(ZOOMS.len());
     if let Some(clicked) = button::choice(ui, cx, place, "Size", &words, on) {
         cx.view.remember(|memory| memory.zoom = ZOOMS[clicked]);
         cx.push(PanelAction::SetZoom(ZOOMS[clicked]));
     }
     let again = row(ui, 28.0);
     let width = button::word_width(ui, "Show the first steps again");
-    if button::word(ui, cx, Rect::from_min_size(again.min, vec2(width, 28.0)), "Show the first steps again", false).clicked() {
+    if button::word(
+        ui,
+        cx,
+        Rect::from_min_size(again.min, vec2(width, 28.0)),
+        "Show the first steps again",
+        false,
+    )
+    .clicked()
+    {
         cx.view.page = None;
         cx.view.tour = Some(0);
     }
@@ -109,7 +154,15 @@ fn engine(ui: &mut Ui, cx: &mut Cx) {
     heading(ui, cx, "Engine");
     let (words, _) = notices::engine_words(cx.state);
     let path = cx.state.engine_path.display().to_string();
-    note(ui, cx, &if path.is_empty() { words.to_owned() } else { format!("{words}. {path}") });
+    note(
+        ui,
+        cx,
+        &if path.is_empty() {
+            words.to_owned()
+        } else {
+            format!("{words}. {path}")
+        },
+    );
     if let EngineStatus::EngineMissing { searched, .. } = &cx.state.engine {
         note(ui, cx, "Looked for it here:");
         for path in searched {
@@ -118,7 +171,15 @@ fn engine(ui: &mut Ui, cx: &mut Cx) {
     }
     let place = row(ui, 28.0);
     let width = button::word_width(ui, "Look for the engine again");
-    if button::word(ui, cx, Rect::from_min_size(place.min, vec2(width, 28.0)), "Look for the engine again", false).clicked() {
+    if button::word(
+        ui,
+        cx,
+        Rect::from_min_size(place.min, vec2(width, 28.0)),
+        "Look for the engine again",
+        false,
+    )
+    .clicked()
+    {
         cx.push(PanelAction::Retry);
     }
     note(ui, cx, &format!("Mien {}", cx.state.version));
@@ -133,25 +194,67 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
     for pack in &state.packs {
         let place = row(ui, 62.0);
         let theme = cx.theme;
-        let ground = if pack.loaded { theme.accent_soft } else { theme.sunken };
+        let ground = if pack.loaded {
+            theme.accent_soft
+        } else {
+            theme.sunken
+        };
         ui.painter().rect_filled(place, 10.0, ground);
         let mut inner = place.shrink2(vec2(12.0, 8.0));
         let side = cut_right(&mut inner, 66.0);
         let top = inner.left_top();
-        text::line(ui, top + vec2(0.0, 8.0), Align2::LEFT_CENTER, inner.width(), &pack.name, fonts::medium(13.0), theme.text);
-        text::line(ui, top + vec2(0.0, 24.0), Align2::LEFT_CENTER, inner.width(), &pack.description, fonts::regular(11.0), theme.dim);
+        text::line(
+            ui,
+            top + vec2(0.0, 8.0),
+            Align2::LEFT_CENTER,
+            inner.width(),
+            &pack.name,
+            fonts::medium(13.0),
+            theme.text,
+        );
+        text::line(
+            ui,
+            top + vec2(0.0, 24.0),
+            Align2::LEFT_CENTER,
+            inner.width(),
+            &pack.description,
+            fonts::regular(11.0),
+            theme.dim,
+        );
         let (licence, ink) = if pack.non_commercial {
-            (format!("{} · not for commercial use", pack.licence), theme.warn)
+            (
+                format!("{} · not for commercial use", pack.licence),
+                theme.warn,
+            )
         } else {
             (pack.licence.clone(), theme.dim)
         };
-        text::line(ui, top + vec2(0.0, 39.0), Align2::LEFT_CENTER, inner.width(), &licence, fonts::regular(10.5), ink);
+        text::line(
+            ui,
+            top + vec2(0.0, 39.0),
+            Align2::LEFT_CENTER,
+            inner.width(),
+            &licence,
+            fonts::regular(10.5),
+            ink,
+        );
         if pack.loaded {
-            ui.painter().text(side.right_center(), Align2::RIGHT_CENTER, "In use", fonts::medium(11.5), theme.accent);
+            ui.painter().text(
+                side.right_center(),
+                Align2::RIGHT_CENTER,
+                "In use",
+                fonts::medium(11.5),
+                theme.accent,
+            );
         } else {
             let place = Rect::from_center_size(side.center(), vec2(60.0, 26.0));
-            let clicked = ui.push_id(&pack.path, |ui| button::word(ui, cx, place, "Load", false)).inner;
-            if clicked.on_hover_text(format!("Load {}", pack.name)).clicked() {
+            let clicked = ui
+                .push_id(&pack.path, |ui| button::word(ui, cx, place, "Load", false))
+                .inner;
+            if clicked
+                .on_hover_text(format!("Load {}", pack.name))
+                .clicked()
+            {
                 cx.push(PanelAction::LoadPack(pack.path.clone()));
             }
         }
@@ -166,7 +269,15 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
         cut_left(&mut place, 8.0);
     }
     let width = button::word_width(ui, "Show the folder");
-    if button::word(ui, cx, cut_left(&mut place, width), "Show the folder", false).clicked() {
+    if button::word(
+        ui,
+        cx,
+        cut_left(&mut place, width),
+        "Show the folder",
+        false,
+    )
+    .clicked()
+    {
         cx.push(PanelAction::OpenFolder(cx.state.packs_folder.clone()));
     }
     cut_left(&mut place, 8.0);

@@ -24,7 +24,10 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let gap = (row - 36.0) / 2.0;
     let block = |rest: &mut Rect| {
         let strip = cut_top(rest, row);
-        Rect::from_min_size(pos2(strip.left(), strip.top() + gap), vec2(strip.width(), 36.0))
+        Rect::from_min_size(
+            pos2(strip.left(), strip.top() + gap),
+            vec2(strip.width(), 36.0),
+        )
     };
     slider::tall(ui, cx, ParamId::Pitch, block(&mut rest));
     let matched = cut_top(&mut rest, row * 1.35);
@@ -43,17 +46,29 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut head = cut_top(&mut rest, 20.0);
     let toggle = cut_right(&mut head, switch::SIZE.x);
     let label = ParamId::AutoPitch.spec().label;
-    text::line(ui, head.left_center(), Align2::LEFT_CENTER, 100.0, label, fonts::regular(12.0), theme.dim);
+    text::line(
+        ui,
+        head.left_center(),
+        Align2::LEFT_CENTER,
+        100.0,
+        label,
+        fonts::regular(12.0),
+        theme.dim,
+    );
     switch::param(ui, cx, ParamId::AutoPitch, toggle);
     let x = |hz: f32| {
         let share = (hz.max(1.0) / LOW_HZ).ln() / (HIGH_HZ / LOW_HZ).ln();
-        rest.left() + 24.0 + share.clamp(0.0, 1.0) * (rest.width() - 26.0)
+        rest.left() + 26.0 + share.clamp(0.0, 1.0) * (rest.width() - 28.0)
     };
     let live = &cx.state.live;
     let heard = live.mean_f0_hz > 0.0;
     let mean = live.mean_f0_hz;
     let (low, high) = live.range_f0_hz;
-    let voice = cx.state.main_voice().map(|entry| &entry.voice).filter(|voice| voice.f0_mean_hz > 0.0);
+    let voice = cx
+        .state
+        .main_voice()
+        .map(|entry| &entry.voice)
+        .filter(|voice| voice.f0_mean_hz > 0.0);
     // What the converter does: the mean goes to the voice's, then the pitch slider moves it, and
     // intonation spreads the range around it.
     let semitones = cx.value(ParamId::Pitch);
@@ -67,36 +82,68 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let top = rest.top() + 8.0;
     let bottom = (rest.bottom() - 6.0).min(top + 17.0);
     for (words, y) in [("You", top), ("Mien", bottom)] {
-        ui.painter().text(pos2(rest.left(), y), Align2::LEFT_CENTER, words, fonts::regular(9.5), theme.faint);
-        let rail = Rect::from_min_max(pos2(x(LOW_HZ), y - bar_height / 2.0), pos2(x(HIGH_HZ), y + bar_height / 2.0));
-        ui.painter().rect_filled(rail, bar_height / 2.0, mix(theme.sunken, theme.text, 0.05));
+        ui.painter().text(
+            pos2(rest.left(), y),
+            Align2::LEFT_CENTER,
+            words,
+            fonts::regular(10.0),
+            theme.faint,
+        );
+        let rail = Rect::from_min_max(
+            pos2(x(LOW_HZ), y - bar_height / 2.0),
+            pos2(x(HIGH_HZ), y + bar_height / 2.0),
+        );
+        ui.painter()
+            .rect_filled(rail, bar_height / 2.0, mix(theme.sunken, theme.text, 0.05));
     }
     let bar = |low: f32, high: f32, y: f32, color: egui::Color32| {
         let (left, right) = (x(low), x(high).max(x(low) + bar_height));
-        let rect = Rect::from_min_max(pos2(left, y - bar_height / 2.0), pos2(right, y + bar_height / 2.0));
+        let rect = Rect::from_min_max(
+            pos2(left, y - bar_height / 2.0),
+            pos2(right, y + bar_height / 2.0),
+        );
         ui.painter().rect_filled(rect, bar_height / 2.0, color);
     };
     if let Some(voice) = voice {
-        bar(voice.f0_low_hz, voice.f0_high_hz, bottom, fade(theme.accent, 0.38));
+        bar(
+            voice.f0_low_hz,
+            voice.f0_high_hz,
+            bottom,
+            fade(theme.accent, 0.38),
+        );
     }
     let words = if heard {
         bar(low, high, top, fade(theme.own, 0.45));
         let path = [pos2(x(mean), top), pos2(x(goal), bottom)];
-        ui.painter().line_segment(path, Stroke::new(1.0, fade(theme.accent, 0.7)));
+        ui.painter()
+            .line_segment(path, Stroke::new(1.0, fade(theme.accent, 0.7)));
         ui.painter().circle_filled(path[0], 4.0, theme.own);
         ui.painter().circle_filled(path[1], 4.5, theme.accent);
         let moved = 12.0 * (goal / mean).log2();
-        format!("You speak at {mean:.0} Hz on average, Mien at {goal:.0} Hz: {moved:+.1} semitones.")
+        format!(
+            "You speak at {mean:.0} Hz on average, Mien at {goal:.0} Hz: {moved:+.1} semitones."
+        )
     } else {
         "Speak, and your range appears here.".to_owned()
     };
-    let area = Rect::from_min_max(pos2(rest.left(), rest.top() - 4.0), pos2(rest.right(), bottom + 8.0));
+    let area = Rect::from_min_max(
+        pos2(rest.left(), rest.top() - 4.0),
+        pos2(rest.right(), bottom + 8.0),
+    );
     text::spoken(ui, area, "pitch ranges", &words).on_hover_text(words);
     if !heard {
         let mut hint = area;
         cut_left(&mut hint, 28.0);
         let at = pos2(hint.center().x, (top + bottom) / 2.0);
-        text::line(ui, at, Align2::CENTER_CENTER, hint.width(), "speak to see yours", fonts::regular(10.0), theme.faint);
+        text::line(
+            ui,
+            at,
+            Align2::CENTER_CENTER,
+            hint.width(),
+            "speak to see yours",
+            fonts::regular(10.0),
+            theme.faint,
+        );
     }
 }
 
@@ -106,7 +153,8 @@ fn gate(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let level = spec.normalise(cx.state.meters.input_db);
     let on = cx.value(ParamId::Gate) > GATE_OFF_DB;
     slider::tall(ui, cx, ParamId::Gate, rect);
-    if cx.state.meters.input_db > spec.min {
+    let heard = cx.state.meters.input_db;
+    if heard > spec.min && heard < spec.max {
         let (left, right) = (rect.left() + 6.5, rect.right() - 6.5);
         let x = left + level * (right - left);
         let shut = on && cx.state.meters.gated;

@@ -23,8 +23,12 @@ enum Tab {
     Midi,
 }
 
-const TABS: [(Tab, &str); 4] =
-    [(Tab::Devices, "Devices"), (Tab::Files, "Record & play"), (Tab::Routing, "Routing"), (Tab::Midi, "MIDI & keys")];
+const TABS: [(Tab, &str); 4] = [
+    (Tab::Devices, "Devices"),
+    (Tab::Files, "Record & play"),
+    (Tab::Routing, "Routing"),
+    (Tab::Midi, "MIDI & keys"),
+];
 
 /// What the page remembers.
 #[derive(Default)]
@@ -47,8 +51,14 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     };
     let mut content = page(ui, cx, rect, "Audio");
     let names: Vec<&str> = TABS.iter().map(|(_, name)| *name).collect();
-    let on = TABS.iter().position(|(tab, _)| *tab == cx.view.standalone.tab).unwrap_or(0);
-    let place = Rect::from_min_size(pos2(content.left() + 74.0, rect.top() + 14.0), vec2(400.0, 28.0));
+    let on = TABS
+        .iter()
+        .position(|(tab, _)| *tab == cx.view.standalone.tab)
+        .unwrap_or(0);
+    let place = Rect::from_min_size(
+        pos2(content.left() + 74.0, rect.top() + 14.0),
+        vec2(400.0, 28.0),
+    );
     if let Some(clicked) = button::choice(ui, cx, place, "Audio", &names, on) {
         cx.view.standalone.tab = TABS[clicked].0;
     }
@@ -63,10 +73,13 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 
 fn inside(ui: &mut Ui, rect: Rect, salt: &str, add: impl FnOnce(&mut Ui)) {
     ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(salt), |ui| {
-        ScrollArea::vertical().id_salt(salt).auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(rect.width());
-            add(ui);
-        });
+        ScrollArea::vertical()
+            .id_salt(salt)
+            .auto_shrink(false)
+            .show(ui, |ui| {
+                ui.set_max_width(rect.width());
+                add(ui);
+            });
     });
 }
 
@@ -75,11 +88,22 @@ fn pick(ui: &mut Ui, cx: &Cx, label: &str, now: &str, items: &[String]) -> Optio
     let place = row(ui, 28.0);
     let mut field = place;
     let head = cut_left(&mut field, 88.0);
-    text::line(ui, head.left_center(), Align2::LEFT_CENTER, 84.0, label, fonts::regular(12.0), cx.theme.dim);
+    text::line(
+        ui,
+        head.left_center(),
+        Align2::LEFT_CENTER,
+        84.0,
+        label,
+        fonts::regular(12.0),
+        cx.theme.dim,
+    );
     let mut chosen = None;
     ui.scope_builder(UiBuilder::new().max_rect(field), |ui| {
         let shown = if now.is_empty() { "None" } else { now };
-        let combo = ComboBox::from_id_salt(label).selected_text(shown).width(field.width()).truncate();
+        let combo = ComboBox::from_id_salt(label)
+            .selected_text(shown)
+            .width(field.width())
+            .truncate();
         let response = combo.show_ui(ui, |ui| {
             for item in items {
                 let words = if item.is_empty() { "None" } else { item };
@@ -112,7 +136,12 @@ fn devices(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
         {
             act(cx, StandaloneAction::SetRate(own.rates[index]));
         }
-        let ms = |buffer: u32| format!("{buffer} samples, {:.1} ms", buffer as f32 * 1000.0 / own.rate.max(1) as f32);
+        let ms = |buffer: u32| {
+            format!(
+                "{buffer} samples, {:.1} ms",
+                buffer as f32 * 1000.0 / own.rate.max(1) as f32
+            )
+        };
         let buffers: Vec<String> = own.buffers.iter().map(|buffer| ms(*buffer)).collect();
         if let Some(buffer) = pick(ui, cx, "Buffer", &ms(own.buffer), &buffers)
             && let Some(index) = buffers.iter().position(|other| *other == buffer)
@@ -121,23 +150,49 @@ fn devices(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
         }
         match &own.problem {
             Some(problem) => {
-                let words = RichText::new(problem).font(fonts::regular(12.0)).color(cx.theme.bad);
+                let words = RichText::new(problem)
+                    .font(fonts::regular(12.0))
+                    .color(cx.theme.bad);
                 ui.label(words);
                 let place = row(ui, 28.0);
                 let width = button::word_width(ui, "Reconnect");
-                if button::word(ui, cx, Rect::from_min_size(place.min, vec2(width, 28.0)), "Reconnect", true).clicked() {
+                if button::word(
+                    ui,
+                    cx,
+                    Rect::from_min_size(place.min, vec2(width, 28.0)),
+                    "Reconnect",
+                    true,
+                )
+                .clicked()
+                {
                     act(cx, StandaloneAction::Reconnect);
                 }
             }
-            None => note(ui, cx, "48 kHz and 128 samples are a good start. Smaller buffers shorten the delay and ask more of the machine."),
+            None => note(
+                ui,
+                cx,
+                "48 kHz and 128 samples are a good start. Smaller buffers shorten the delay and ask more of the machine.",
+            ),
         }
     });
     inside(ui, halves[1], "monitor", |ui| {
         heading(ui, cx, "Levels");
-        level(ui, cx, "Input", cx.state.meters.input_db, cx.state.meters.input_hold_db);
-        level(ui, cx, "Output", cx.state.meters.output_db, cx.state.meters.output_hold_db);
+        level(
+            ui,
+            cx,
+            "Input",
+            cx.state.meters.input_db,
+            cx.state.meters.input_hold_db,
+        );
+        level(
+            ui,
+            cx,
+            "Output",
+            cx.state.meters.output_db,
+            cx.state.meters.output_hold_db,
+        );
         ui.add_space(8.0);
-        heading(ui, cx, "Listen to myself");
+        heading(ui, cx, "Monitor");
         let place = row(ui, 24.0);
         let mut rest = place;
         let toggle = cut_left(&mut rest, 30.0);
@@ -145,20 +200,57 @@ fn devices(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
         if switch::plain(ui, cx, toggle, "Listen to myself", help, own.listening).clicked() {
             act(cx, StandaloneAction::Listen(!own.listening));
         }
-        let words = if own.listening { "On: you hear the converted voice" } else { "Off" };
-        text::line(ui, pos2(rest.left() + 10.0, rest.center().y), Align2::LEFT_CENTER, rest.width() - 10.0, words, fonts::regular(12.0), cx.theme.text);
+        let words = if own.listening {
+            "Listen to myself: on"
+        } else {
+            "Listen to myself: off"
+        };
+        text::line(
+            ui,
+            pos2(rest.left() + 10.0, rest.center().y),
+            Align2::LEFT_CENTER,
+            rest.width() - 10.0,
+            words,
+            fonts::regular(12.0),
+            cx.theme.text,
+        );
         let place = row(ui, 26.0);
         let mut rest = place;
         let head = cut_left(&mut rest, 60.0);
-        text::line(ui, head.left_center(), Align2::LEFT_CENTER, 60.0, "Level", fonts::regular(12.0), cx.theme.dim);
-        if let Some(new) = slider::plain(ui, cx, rest, "Monitor level", own.monitor_db, (-40.0, 6.0), "dB") {
+        text::line(
+            ui,
+            head.left_center(),
+            Align2::LEFT_CENTER,
+            60.0,
+            "Level",
+            fonts::regular(12.0),
+            cx.theme.dim,
+        );
+        if let Some(new) = slider::plain(
+            ui,
+            cx,
+            rest,
+            "Monitor level",
+            own.monitor_db,
+            (-40.0, 6.0),
+            "dB",
+        ) {
             act(cx, StandaloneAction::SetMonitor(new));
         }
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            ui.label(RichText::new(icons::WARNING).font(fonts::icon(15.0)).color(cx.theme.warn));
-            let words = "Use headphones. With loudspeakers the microphone hears the output, and it howls.";
-            ui.label(RichText::new(words).font(fonts::regular(12.0)).color(cx.theme.dim));
+            ui.label(
+                RichText::new(icons::WARNING)
+                    .font(fonts::icon(15.0))
+                    .color(cx.theme.warn),
+            );
+            let words =
+                "Use headphones. With loudspeakers the microphone hears the output, and it howls.";
+            ui.label(
+                RichText::new(words)
+                    .font(fonts::regular(12.0))
+                    .color(cx.theme.dim),
+            );
         });
     });
 }
@@ -169,38 +261,77 @@ fn level(ui: &mut Ui, cx: &Cx, name: &str, db: f32, hold: f32) {
     let mut rest = place;
     let head = cut_left(&mut rest, 60.0);
     let number = cut_right(&mut rest, 60.0);
-    text::line(ui, head.left_center(), Align2::LEFT_CENTER, 60.0, name, fonts::regular(12.0), theme.dim);
+    text::line(
+        ui,
+        head.left_center(),
+        Align2::LEFT_CENTER,
+        60.0,
+        name,
+        fonts::regular(12.0),
+        theme.dim,
+    );
     let rail = Rect::from_center_size(rest.center(), vec2(rest.width(), 6.0));
-    ui.painter().rect_filled(rail, 3.0, mix(theme.sunken, theme.text, 0.06));
+    ui.painter()
+        .rect_filled(rail, 3.0, mix(theme.sunken, theme.text, 0.06));
     let share = |db: f32| ((db + 60.0) / 60.0).clamp(0.0, 1.0);
     if db > -60.0 {
-        let filled = Rect::from_min_max(rail.min, pos2(rail.left() + share(db) * rail.width(), rail.bottom()));
-        ui.painter().rect_filled(filled, 3.0, if db > -1.0 { theme.bad } else { theme.accent });
+        let filled = Rect::from_min_max(
+            rail.min,
+            pos2(rail.left() + share(db) * rail.width(), rail.bottom()),
+        );
+        ui.painter().rect_filled(
+            filled,
+            3.0,
+            if db > -1.0 { theme.bad } else { theme.accent },
+        );
     }
     if hold > -60.0 {
         let x = rail.left() + share(hold) * rail.width();
-        ui.painter().vline(x, rail.y_range(), egui::Stroke::new(2.0, theme.text));
+        ui.painter()
+            .vline(x, rail.y_range(), egui::Stroke::new(2.0, theme.text));
     }
-    let words = if hold > -100.0 { format!("{hold:.1} dB") } else { "silent".into() };
-    ui.painter().text(number.right_center(), Align2::RIGHT_CENTER, &words, fonts::medium(11.5), theme.text);
+    let words = if hold > -100.0 {
+        format!("{hold:.1} dB")
+    } else {
+        "silent".into()
+    };
+    ui.painter().text(
+        number.right_center(),
+        Align2::RIGHT_CENTER,
+        &words,
+        fonts::medium(11.5),
+        theme.text,
+    );
     text::spoken(ui, place, name, &format!("{name} peak: {words}"));
 }
 
 fn files(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
     let halves = columns(rect, 2, 36.0);
     inside(ui, halves[0], "recorder", |ui| {
-        heading(ui, cx, "Record");
-        note(ui, cx, "Writes what comes in and what goes out as two WAV files, in time with each other.");
+        heading(ui, cx, "Recorder");
+        note(
+            ui,
+            cx,
+            "Writes what comes in and what goes out as two WAV files, in time with each other.",
+        );
         let place = row(ui, 34.0);
         let mut rest = place;
         match own.recording_s {
             Some(seconds) => {
-                if button::word(ui, cx, cut_left(&mut rest, 120.0), "Stop recording", true).clicked() {
+                if button::word(ui, cx, cut_left(&mut rest, 120.0), "Stop recording", true)
+                    .clicked()
+                {
                     act(cx, StandaloneAction::StopRecording);
                 }
                 let at = pos2(rest.left() + 18.0, rest.center().y);
                 ui.painter().circle_filled(at, 4.5, cx.theme.bad);
-                ui.painter().text(at + vec2(12.0, 0.0), Align2::LEFT_CENTER, clock(seconds), fonts::medium(14.0), cx.theme.text);
+                ui.painter().text(
+                    at + vec2(12.0, 0.0),
+                    Align2::LEFT_CENTER,
+                    clock(seconds),
+                    fonts::medium(14.0),
+                    cx.theme.text,
+                );
             }
             None => {
                 if button::word(ui, cx, cut_left(&mut rest, 120.0), "Record", true).clicked() {
@@ -213,27 +344,52 @@ fn files(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
             note(ui, cx, &format!("Recordings go to {folder}"));
             let place = row(ui, 28.0);
             let width = button::word_width(ui, "Show recordings");
-            if button::word(ui, cx, Rect::from_min_size(place.min, vec2(width, 28.0)), "Show recordings", false).clicked() {
+            if button::word(
+                ui,
+                cx,
+                Rect::from_min_size(place.min, vec2(width, 28.0)),
+                "Show recordings",
+                false,
+            )
+            .clicked()
+            {
                 cx.push(PanelAction::OpenFolder(own.recordings.clone()));
             }
         }
     });
     inside(ui, halves[1], "player", |ui| {
         heading(ui, cx, "Play a file instead of the microphone");
-        note(ui, cx, "To try voices without a microphone: WAV, FLAC, MP3, OGG and more.");
+        note(
+            ui,
+            cx,
+            "To try voices without a microphone: WAV, FLAC, MP3, OGG and more.",
+        );
         player(ui, cx, own);
         let place = row(ui, 30.0);
         let mut rest = place;
         if cx.state.can_browse {
-            if button::word(ui, cx, cut_left(&mut rest, 120.0), "Open a file…", own.player.is_none()).clicked() {
+            if button::word(
+                ui,
+                cx,
+                cut_left(&mut rest, 120.0),
+                "Open a file…",
+                own.player.is_none(),
+            )
+            .clicked()
+            {
                 cx.push(PanelAction::Browse(FilePurpose::Player));
             }
         } else {
             let open = cut_right(&mut rest, 60.0);
             cut_right(&mut rest, 6.0);
-            let edit = TextEdit::singleline(&mut cx.view.standalone.path).hint_text("Path of a sound file").margin(egui::Margin::symmetric(8, 6));
-            ui.put(rest, edit).accessible_name("Path of the file to play");
-            if button::word(ui, cx, open, "Open", false).clicked() && !cx.view.standalone.path.trim().is_empty() {
+            let edit = TextEdit::singleline(&mut cx.view.standalone.path)
+                .hint_text("Path of a sound file")
+                .margin(egui::Margin::symmetric(8, 6));
+            ui.put(rest, edit)
+                .accessible_name("Path of the file to play");
+            if button::word(ui, cx, open, "Open", false).clicked()
+                && !cx.view.standalone.path.trim().is_empty()
+            {
                 let path = cx.view.standalone.path.trim().into();
                 act(cx, StandaloneAction::OpenFile(path));
             }
@@ -248,25 +404,75 @@ fn player(ui: &mut Ui, cx: &mut Cx, own: &Standalone) {
     ui.painter().rect_filled(place, 10.0, theme.raised);
     let mut inner = place.shrink(10.0);
     let mut top = cut_top(&mut inner, 30.0);
-    let (glyph, name) = if player.playing { (icons::PAUSE, "Pause") } else { (icons::PLAY, "Play") };
+    let (glyph, name) = if player.playing {
+        (icons::PAUSE, "Pause")
+    } else {
+        (icons::PLAY, "Play")
+    };
     let play = cut_left(&mut top, 30.0);
-    if button::icon_with(ui, cx, play, glyph, fonts::icon_filled(17.0), name, name, true, true).clicked() {
+    if button::icon_with(
+        ui,
+        cx,
+        play,
+        glyph,
+        fonts::icon_filled(17.0),
+        name,
+        name,
+        true,
+        true,
+    )
+    .clicked()
+    {
         act(cx, StandaloneAction::Play(!player.playing));
     }
     let close = cut_right(&mut top, 28.0);
-    if button::icon(ui, cx, close, icons::X, "Back to the microphone", false, true).clicked() {
+    if button::icon(
+        ui,
+        cx,
+        close,
+        icons::X,
+        "Back to the microphone",
+        false,
+        true,
+    )
+    .clicked()
+    {
         act(cx, StandaloneAction::CloseFile);
     }
     let again = cut_right(&mut top, 28.0);
-    if button::icon(ui, cx, again, icons::ARROWS_CLOCKWISE, "Loop", player.looped, true).clicked() {
+    if button::icon(
+        ui,
+        cx,
+        again,
+        icons::ARROWS_CLOCKWISE,
+        "Loop",
+        player.looped,
+        true,
+    )
+    .clicked()
+    {
         act(cx, StandaloneAction::Loop(!player.looped));
     }
     let at = pos2(top.left() + 8.0, top.center().y);
-    text::line(ui, at, Align2::LEFT_CENTER, top.width() - 12.0, &player.name, fonts::medium(12.5), theme.text);
+    text::line(
+        ui,
+        at,
+        Align2::LEFT_CENTER,
+        top.width() - 12.0,
+        &player.name,
+        fonts::medium(12.5),
+        theme.text,
+    );
     cut_top(&mut inner, 4.0);
     let number = cut_right(&mut inner, 84.0);
     let words = format!("{} / {}", clock(player.position_s), clock(player.length_s));
-    ui.painter().text(number.right_center(), Align2::RIGHT_CENTER, words, fonts::regular(11.5), theme.dim);
+    ui.painter().text(
+        number.right_center(),
+        Align2::RIGHT_CENTER,
+        words,
+        fonts::regular(11.5),
+        theme.dim,
+    );
     seek(ui, cx, inner, player.position_s, player.length_s);
 }
 
@@ -277,11 +483,21 @@ fn seek(ui: &mut Ui, cx: &mut Cx, rect: Rect, position: f32, length: f32) {
     let response = ui.interact(rect, id, egui::Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::slider(true, f64::from(position), "Position"));
     let rail = Rect::from_center_size(rect.center(), vec2(rect.width(), 4.0));
-    ui.painter().rect_filled(rail, 2.0, mix(theme.sunken, theme.text, 0.1));
-    let share = if length > 0.0 { (position / length).clamp(0.0, 1.0) } else { 0.0 };
+    ui.painter()
+        .rect_filled(rail, 2.0, mix(theme.sunken, theme.text, 0.1));
+    let share = if length > 0.0 {
+        (position / length).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     let x = rail.left() + share * rail.width();
-    ui.painter().rect_filled(Rect::from_min_max(rail.min, pos2(x, rail.bottom())), 2.0, theme.accent);
-    ui.painter().circle_filled(pos2(x, rail.center().y), 5.0, theme.accent);
+    ui.painter().rect_filled(
+        Rect::from_min_max(rail.min, pos2(x, rail.bottom())),
+        2.0,
+        theme.accent,
+    );
+    ui.painter()
+        .circle_filled(pos2(x, rail.center().y), 5.0, theme.accent);
     if (response.clicked() || response.dragged())
         && let Some(pointer) = response.interact_pointer_pos()
     {
@@ -290,14 +506,21 @@ fn seek(ui: &mut Ui, cx: &mut Cx, rect: Rect, position: f32, length: f32) {
     }
     if response.has_focus() {
         ui.memory_mut(|memory| {
-            let filter = egui::EventFilter { horizontal_arrows: true, ..egui::EventFilter::default() };
+            let filter = egui::EventFilter {
+                horizontal_arrows: true,
+                ..egui::EventFilter::default()
+            };
             memory.set_focus_lock_filter(id, filter);
         });
         let steps = ui.input(|input| {
-            input.num_presses(egui::Key::ArrowRight) as f32 - input.num_presses(egui::Key::ArrowLeft) as f32
+            input.num_presses(egui::Key::ArrowRight) as f32
+                - input.num_presses(egui::Key::ArrowLeft) as f32
         });
         if steps != 0.0 {
-            act(cx, StandaloneAction::Seek((position + 5.0 * steps).clamp(0.0, length)));
+            act(
+                cx,
+                StandaloneAction::Seek((position + 5.0 * steps).clamp(0.0, length)),
+            );
         }
     }
 }
@@ -313,7 +536,10 @@ fn routing_page(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
     let head = cut_top(&mut rest, 28.0);
     let names: Vec<&str> = guides.iter().map(|guide| guide.name).collect();
     let chosen = cx.view.standalone.guide.min(guides.len() - 1);
-    let place = Rect::from_min_size(head.min, vec2((names.len() as f32 * 130.0).min(head.width()), 28.0));
+    let place = Rect::from_min_size(
+        head.min,
+        vec2((names.len() as f32 * 130.0).min(head.width()), 28.0),
+    );
     if let Some(clicked) = button::choice(ui, cx, place, "System", &names, chosen) {
         cx.view.standalone.guide = clicked;
     }
@@ -332,8 +558,21 @@ fn routing_page(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
             let mut inner = place.shrink2(vec2(10.0, 0.0));
             let copy = cut_right(&mut inner, 24.0);
             let font = egui::FontId::new(10.5, egui::FontFamily::Monospace);
-            text::line(ui, inner.left_center(), Align2::LEFT_CENTER, inner.width(), command, font, cx.theme.text);
-            let copied = ui.push_id(command, |ui| button::icon(ui, cx, copy, icons::COPY, "Copy the command", false, true)).inner;
+            text::line(
+                ui,
+                inner.left_center(),
+                Align2::LEFT_CENTER,
+                inner.width(),
+                command,
+                font,
+                cx.theme.text,
+            );
+            let copied = ui
+                .push_id(command, |ui| {
+                    button::icon(ui, cx, copy, icons::COPY, "Copy the command", false, true)
+                })
+                .inner;
+            text::spoken(ui, inner, command, command).on_hover_text(*command);
             if copied.clicked() {
                 ui.ctx().copy_text((*command).to_owned());
             }
@@ -342,7 +581,11 @@ fn routing_page(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
     inside(ui, halves[1], "routing right", |ui| {
         heading(ui, cx, "Choose it in the other program");
         for (program, path) in routing::PROGRAMS {
-            ui.label(RichText::new(program).font(fonts::medium(12.0)).color(cx.theme.text));
+            ui.label(
+                RichText::new(program)
+                    .font(fonts::medium(12.0))
+                    .color(cx.theme.text),
+            );
             ui.add_space(-4.0);
             note(ui, cx, &path.replace("{device}", guide.device));
         }
@@ -352,14 +595,28 @@ fn routing_page(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
 fn steps_line(ui: &mut Ui, cx: &Cx, number: usize, words: &str) {
     let theme = cx.theme;
     let width = ui.available_width() - 28.0;
-    let galley = ui.painter().layout(words.to_owned(), fonts::regular(12.0), theme.dim, width);
+    let galley = ui
+        .painter()
+        .layout(words.to_owned(), fonts::regular(12.0), theme.dim, width);
     let place = row(ui, galley.size().y.max(18.0));
     let at = pos2(place.left() + 9.0, place.top() + 8.0);
     ui.painter().circle_filled(at, 9.0, theme.accent_soft);
-    ui.painter().text(at, Align2::CENTER_CENTER, number.to_string(), fonts::medium(11.0), theme.accent);
+    ui.painter().text(
+        at,
+        Align2::CENTER_CENTER,
+        number.to_string(),
+        fonts::medium(11.0),
+        theme.accent,
+    );
     let size = galley.size();
-    ui.painter().galley(pos2(place.left() + 28.0, place.top()), galley, theme.dim);
-    text::spoken(ui, Rect::from_min_size(place.min, size + vec2(28.0, 0.0)), words, &format!("{number}. {words}"));
+    ui.painter()
+        .galley(pos2(place.left() + 28.0, place.top()), galley, theme.dim);
+    text::spoken(
+        ui,
+        Rect::from_min_size(place.min, size + vec2(28.0, 0.0)),
+        words,
+        &format!("{number}. {words}"),
+    );
 }
 
 fn midi(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
@@ -371,13 +628,20 @@ fn midi(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
         if let Some(input) = pick(ui, cx, "MIDI input", &own.midi_input, &inputs) {
             act(cx, StandaloneAction::SetMidiInput(input));
         }
-        note(ui, cx, "Right-click a control and choose “Learn MIDI controller”, or press Learn here, then move a knob of your controller.");
+        note(
+            ui,
+            cx,
+            "Right-click a control and choose “Learn MIDI controller”, or press Learn here, then move a knob of your controller.",
+        );
         ui.add_space(8.0);
         heading(ui, cx, "Bypass from anywhere");
         let words = if own.bypass_hotkey.is_empty() {
             "This system does not let a program see keys while another has the focus. Map the bypass to a MIDI button instead.".to_owned()
         } else {
-            format!("{} switches the bypass while another program has the focus.", own.bypass_hotkey)
+            format!(
+                "{} switches the bypass while another program has the focus.",
+                own.bypass_hotkey
+            )
         };
         note(ui, cx, &words);
     });
@@ -401,22 +665,56 @@ fn binding(ui: &mut Ui, cx: &mut Cx, own: &Standalone, param: ParamId) {
     cut_right(&mut rest, 4.0);
     let forget = cut_right(&mut rest, 24.0);
     let number = cut_right(&mut rest, 92.0);
-    text::line(ui, rest.left_center(), Align2::LEFT_CENTER, rest.width(), spec.name, fonts::regular(12.0), theme.text);
+    text::line(
+        ui,
+        rest.left_center(),
+        Align2::LEFT_CENTER,
+        rest.width(),
+        spec.name,
+        fonts::regular(12.0),
+        theme.text,
+    );
     let (words, ink) = match bound {
         _ if learning => ("move a knob …".to_owned(), theme.accent),
-        Some(bound) => (format!("CC {} · ch {}", bound.controller, bound.channel), theme.text),
+        Some(bound) => (
+            format!("CC {} · ch {}", bound.controller, bound.channel),
+            theme.text,
+        ),
         None => ("–".to_owned(), theme.faint),
     };
-    ui.painter().text(number.right_center(), Align2::RIGHT_CENTER, words, fonts::regular(11.5), ink);
+    ui.painter().text(
+        number.right_center(),
+        Align2::RIGHT_CENTER,
+        words,
+        fonts::regular(11.5),
+        ink,
+    );
     let label = if learning { "Stop" } else { "Learn" };
-    let clicked = ui.push_id(spec.id, |ui| button::word(ui, cx, learn, label, learning)).inner;
+    let clicked = ui
+        .push_id(spec.id, |ui| button::word(ui, cx, learn, label, learning))
+        .inner;
     let name = format!("{label} {}", spec.name);
     if clicked.accessible_name(name).clicked() {
-        act(cx, StandaloneAction::MidiLearn((!learning).then_some(param)));
+        act(
+            cx,
+            StandaloneAction::MidiLearn((!learning).then_some(param)),
+        );
     }
     if bound.is_some() {
         let name = format!("Forget the controller of {}", spec.name);
-        if button::icon_with(ui, cx, forget, icons::X, fonts::icon(13.0), &name, &name, false, true).clicked() {
+        if button::icon_with(
+            ui,
+            cx,
+            forget,
+            icons::X,
+            fonts::icon(13.0),
+            &name,
+            &name,
+            false,
+            true,
+        )
+        .clicked()
+        {
             act(cx, StandaloneAction::MidiForget(param));
         }
     }

@@ -398,7 +398,10 @@ impl PanelState {
             .map(|(name, _)| name.as_str());
         match heaviest {
             Some(name) => self.voice(name).or_else(|| self.voices.first()),
-            None => self.voices.get(self.values.get(ParamId::Voice) as usize).or_else(|| self.voices.first()),
+            None => self
+                .voices
+                .get(self.values.get(ParamId::Voice) as usize)
+                .or_else(|| self.voices.first()),
         }
     }
 
@@ -424,6 +427,11 @@ pub struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { dark: true, zoom: 1.0, favourites: Vec::new(), welcomed: false }
+        Self {
+            dark: true,
+            zoom: 1.0,
+            favourites: Vec::new(),
+            welcomed: false,
+        }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Theme {
     pub dark: bool,
     /// Hue of the accent in degrees.
     pub hue: f32,
+    /// False while bypassed: the colour drains from the panel.
+    pub vivid: bool,
     /// Behind everything.
     pub bg: Color32,
     /// Sections.
@@ -72,13 +74,15 @@ pub(crate) struct Theme {
 
 impl Theme {
     /// The colours for an accent of this hue.
-    pub(crate) fn new(dark: bool, hue: f32) -> Self {
+    pub(crate) fn new(dark: bool, hue: f32, vivid: bool) -> Self {
+        let accent = |lightness, chroma| oklch(lightness, if vivid { chroma } else { 0.0 }, hue);
         if dark {
             // A breath of the accent in the greys keeps them from looking dead beside it.
             let grey = |lightness| oklch(lightness, 0.006, hue);
             Self {
                 dark,
                 hue,
+                vivid,
                 bg: grey(0.175),
                 surface: grey(0.215),
                 raised: grey(0.270),
@@ -87,9 +91,9 @@ impl Theme {
                 text: grey(0.945),
                 dim: grey(0.740),
                 faint: grey(0.600),
-                accent: oklch(0.790, 0.130, hue),
-                accent_soft: oklch(0.290, 0.045, hue),
-                on_accent: oklch(0.180, 0.030, hue),
+                accent: accent(0.790, 0.130),
+                accent_soft: accent(0.290, 0.045),
+                on_accent: accent(0.180, 0.030),
                 own: grey(0.800),
                 good: oklch(0.780, 0.140, 155.0),
                 warn: oklch(0.810, 0.140, 80.0),
@@ -100,6 +104,7 @@ impl Theme {
             Self {
                 dark,
                 hue,
+                vivid,
                 bg: grey(0.945),
                 surface: grey(0.988),
                 raised: grey(0.940),
@@ -108,9 +113,9 @@ impl Theme {
                 text: grey(0.240),
                 dim: grey(0.450),
                 faint: grey(0.560),
-                accent: oklch(0.545, 0.140, hue),
-                accent_soft: oklch(0.930, 0.040, hue),
-                on_accent: oklch(0.990, 0.006, hue),
+                accent: accent(0.530, 0.140),
+                accent_soft: accent(0.930, 0.040),
+                on_accent: accent(0.990, 0.006),
                 own: grey(0.480),
                 good: oklch(0.560, 0.130, 155.0),
                 warn: oklch(0.600, 0.130, 65.0),
@@ -121,7 +126,11 @@ impl Theme {
 
     /// Makes egui's own widgets (text fields, scroll bars, menus, tooltips) look alike.
     pub(crate) fn apply(&self, ctx: &Context) {
-        let base = if self.dark { egui::Theme::Dark } else { egui::Theme::Light };
+        let base = if self.dark {
+            egui::Theme::Dark
+        } else {
+            egui::Theme::Light
+        };
         ctx.set_theme(base);
         let theme = *self;
         ctx.style_mut_of(base, move |style| theme.write(style));
@@ -146,7 +155,11 @@ impl Theme {
         style.interaction.tooltip_delay = 0.45;
         style.interaction.selectable_labels = false;
         style.animation_time = 0.10;
-        style.visuals = if self.dark { Visuals::dark() } else { Visuals::light() };
+        style.visuals = if self.dark {
+            Visuals::dark()
+        } else {
+            Visuals::light()
+        };
         let visuals = &mut style.visuals;
         visuals.override_text_color = Some(self.text);
         visuals.weak_text_color = Some(self.dim);
@@ -172,8 +185,14 @@ impl Theme {
         for (widget, fill) in [
             (&mut visuals.widgets.noninteractive, self.surface),
             (&mut visuals.widgets.inactive, self.raised),
-            (&mut visuals.widgets.hovered, mix(self.raised, self.text, 0.06)),
-            (&mut visuals.widgets.active, mix(self.raised, self.text, 0.12)),
+            (
+                &mut visuals.widgets.hovered,
+                mix(self.raised, self.text, 0.06),
+            ),
+            (
+                &mut visuals.widgets.active,
+                mix(self.raised, self.text, 0.12),
+            ),
             (&mut visuals.widgets.open, self.raised),
         ] {
             widget.bg_fill = fill;
@@ -205,14 +224,30 @@ mod tests {
     fn text_can_be_read_in_every_hue() {
         for dark in [true, false] {
             for hue in (0..360).step_by(15) {
-                let theme = Theme::new(dark, hue as f32);
+                let theme = Theme::new(dark, hue as f32, true);
                 for ground in [theme.bg, theme.surface, theme.sunken, theme.raised] {
                     assert!(contrast(theme.text, ground) >= 7.0, "text, {dark} {hue}");
-                    assert!(contrast(theme.dim, ground) >= 4.5, "dim, {dark} {hue}: {}", contrast(theme.dim, ground));
-                    assert!(contrast(theme.faint, ground) >= 3.0, "faint, {dark} {hue}: {}", contrast(theme.faint, ground));
-                    assert!(contrast(theme.accent, ground) >= 3.0, "accent, {dark} {hue}: {}", contrast(theme.accent, ground));
+                    assert!(
+                        contrast(theme.dim, ground) >= 4.5,
+                        "dim, {dark} {hue}: {}",
+                        contrast(theme.dim, ground)
+                    );
+                    assert!(
+                        contrast(theme.faint, ground) >= 3.0,
+                        "faint, {dark} {hue}: {}",
+                        contrast(theme.faint, ground)
+                    );
+                    assert!(
+                        contrast(theme.accent, ground) >= 3.0,
+                        "accent, {dark} {hue}: {}",
+                        contrast(theme.accent, ground)
+                    );
                 }
-                assert!(contrast(theme.on_accent, theme.accent) >= 4.5, "on accent, {dark} {hue}: {}", contrast(theme.on_accent, theme.accent));
+                assert!(
+                    contrast(theme.on_accent, theme.accent) >= 4.5,
+                    "on accent, {dark} {hue}: {}",
+                    contrast(theme.on_accent, theme.accent)
+                );
             }
         }
     }

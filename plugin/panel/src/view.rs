@@ -111,8 +111,12 @@ impl History {
         if self.running > 0 {
             return;
         }
-        let (Some(before), Some(kind)) = (self.open.take(), self.kind.take()) else { return };
-        let joins = self.last.is_some_and(|(last, at)| last == kind && now - at < JOIN_S);
+        let (Some(before), Some(kind)) = (self.open.take(), self.kind.take()) else {
+            return;
+        };
+        let joins = self
+            .last
+            .is_some_and(|(last, at)| last == kind && now - at < JOIN_S);
         if !joins || self.undo.is_empty() {
             self.remember(before);
         }
@@ -151,7 +155,10 @@ pub(crate) struct View {
 impl View {
     /// The portrait of a voice; made once.
     pub(crate) fn portrait(&self, name: &str) -> Portrait {
-        self.portraits.get(name).copied().unwrap_or_else(|| portrait::from_name(name))
+        self.portraits
+            .get(name)
+            .copied()
+            .unwrap_or_else(|| portrait::from_name(name))
     }
 
     /// Changes what is kept for the next time.
@@ -238,14 +245,21 @@ impl Panel {
             ctx.request_repaint_after_secs(0.1);
         }
         refresh_portraits(view, state);
-        let theme = Theme::new(view.memory.dark, accent_hue(view, state));
+        let vivid = !state.values.is_on(ParamId::Bypass);
+        let theme = Theme::new(view.memory.dark, accent_hue(view, state), vivid);
         if view.themed != Some(theme) {
             theme.apply(&ctx);
             ui.set_style(ctx.global_style());
             view.themed = Some(theme);
         }
         watch_keyboard(&ctx, view);
-        let mut cx = Cx { state, view, theme, out: Vec::new(), now };
+        let mut cx = Cx {
+            state,
+            view,
+            theme,
+            out: Vec::new(),
+            now,
+        };
         sections(ui, &mut cx);
         live::keep_moving(&ctx, &mut cx);
         let mut actions = std::mem::take(&mut cx.out);
@@ -276,13 +290,17 @@ fn carry_out(command: Command, view: &mut View, state: &PanelState) -> Vec<Panel
     view.held.clear();
     match command {
         Command::Undo => {
-            let Some(sound) = view.history.undo.pop() else { return Vec::new() };
+            let Some(sound) = view.history.undo.pop() else {
+                return Vec::new();
+            };
             view.history.redo.push(current);
             view.history.last = None;
             sound.actions_from(state)
         }
         Command::Redo => {
-            let Some(sound) = view.history.redo.pop() else { return Vec::new() };
+            let Some(sound) = view.history.redo.pop() else {
+                return Vec::new();
+            };
             view.history.undo.push(current);
             view.history.last = None;
             sound.actions_from(state)
@@ -325,7 +343,9 @@ fn watch_keyboard(ctx: &egui::Context, view: &mut View) {
     };
     let typing = ctx.text_edit_focused();
     if !typing {
-        if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z) || pressed(Modifiers::COMMAND, Key::Y) {
+        if pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z)
+            || pressed(Modifiers::COMMAND, Key::Y)
+        {
             view.command = Some(Command::Redo);
         } else if pressed(Modifiers::COMMAND, Key::Z) {
             view.command = Some(Command::Undo);
@@ -339,7 +359,11 @@ fn watch_keyboard(ctx: &egui::Context, view: &mut View) {
         view.voices.focus_search = true;
     }
     if pressed(Modifiers::NONE, Key::F1) {
-        view.page = if view.page == Some(Page::Help) { None } else { Some(Page::Help) };
+        view.page = if view.page == Some(Page::Help) {
+            None
+        } else {
+            Some(Page::Help)
+        };
     }
 }
 
@@ -363,7 +387,9 @@ fn accent_hue(view: &View, state: &PanelState) -> f32 {
     if sum.length() > 1e-3 {
         return sum.angle().to_degrees().rem_euclid(360.0);
     }
-    state.main_voice().map_or(portrait::NEUTRAL_HUE, |entry| view.portrait(&entry.voice.name).hue)
+    state.main_voice().map_or(portrait::NEUTRAL_HUE, |entry| {
+        view.portrait(&entry.voice.name).hue
+    })
 }
 
 /// Where the sections lie.
@@ -387,14 +413,24 @@ fn places(all: Rect) -> Places {
     cut_top(&mut rest, GAP);
     let page = rest;
     // Height beyond the default goes to the sections and to the live view in equal parts.
-    let live = cut_bottom(&mut rest, (146.0 + (all.height() - 560.0) * 0.5).clamp(96.0, 320.0));
+    let live = cut_bottom(
+        &mut rest,
+        (146.0 + (all.height() - 560.0) * 0.5).clamp(96.0, 320.0),
+    );
     cut_bottom(&mut rest, GAP);
     let spare = (all.width() - 900.0).max(-120.0);
     let voices = cut_left(&mut rest, 214.0 + spare * 0.3);
     cut_left(&mut rest, GAP);
     let shape = cut_right(&mut rest, 228.0 + spare * 0.25);
     cut_right(&mut rest, GAP);
-    Places { bar, voices, emotion: rest, shape, live, page }
+    Places {
+        bar,
+        voices,
+        emotion: rest,
+        shape,
+        live,
+        page,
+    }
 }
 
 fn sections(ui: &mut Ui, cx: &mut Cx) {

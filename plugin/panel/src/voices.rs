@@ -1,7 +1,10 @@
 //! The voices: cards to choose from, favourites, a pad to morph between several, and making a
 //! voice of one's own.
 
-use egui::{Align2, CursorIcon, Rect, Response, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, CursorIcon, Rect, Response, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, UiBuilder,
+    WidgetInfo, pos2, vec2,
+};
 use mien_face::MORPH_SLOTS;
 
 use crate::actions::{FilePurpose, PanelAction};
@@ -69,7 +72,9 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 
 fn mode_switch(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let on = usize::from(cx.view.voices.morphing);
-    let Some(clicked) = button::choice(ui, cx, rect, "Voices", &["One", "Morph"], on) else { return };
+    let Some(clicked) = button::choice(ui, cx, rect, "Voices", &["One", "Morph"], on) else {
+        return;
+    };
     if clicked == on {
         return;
     }
@@ -92,7 +97,13 @@ fn tools(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let ground = cx.theme.sunken;
     ui.painter().rect_filled(field, 7.0, ground);
     let glyph = pos2(field.left() + 14.0, field.center().y);
-    ui.painter().text(glyph, Align2::CENTER_CENTER, icons::MAGNIFYING_GLASS, fonts::icon(14.0), cx.theme.faint);
+    ui.painter().text(
+        glyph,
+        Align2::CENTER_CENTER,
+        icons::MAGNIFYING_GLASS,
+        fonts::icon(14.0),
+        cx.theme.faint,
+    );
     let edit = TextEdit::singleline(&mut cx.view.voices.search)
         .hint_text("Search")
         .frame(egui::Frame::NONE)
@@ -101,14 +112,35 @@ fn tools(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let inner = Rect::from_min_max(pos2(field.left() + 26.0, field.top()), field.max);
     let response = ui.put(inner, edit).accessible_name("Search voices");
     if response.has_focus() {
-        ui.painter().rect_stroke(field, 7.0, Stroke::new(1.5, cx.theme.accent), egui::StrokeKind::Inside);
+        ui.painter().rect_stroke(
+            field,
+            7.0,
+            Stroke::new(1.5, cx.theme.accent),
+            egui::StrokeKind::Inside,
+        );
     }
     if std::mem::take(&mut cx.view.voices.focus_search) {
         response.request_focus();
     }
     let only = cx.view.voices.only_favourites;
-    let font = if only { fonts::icon_filled(16.0) } else { fonts::icon(16.0) };
-    if button::icon_with(ui, cx, star, icons::STAR, font, "Favourites only", "Show favourites only", only, true).clicked() {
+    let font = if only {
+        fonts::icon_filled(16.0)
+    } else {
+        fonts::icon(16.0)
+    };
+    if button::icon_with(
+        ui,
+        cx,
+        star,
+        icons::STAR,
+        font,
+        "Favourites only",
+        "Show favourites only",
+        only,
+        true,
+    )
+    .clicked()
+    {
         cx.view.voices.only_favourites = !only;
     }
     let possible = cx.state.engine == EngineStatus::Ready;
@@ -118,7 +150,11 @@ fn tools(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 }
 
 fn is_favourite(cx: &Cx, name: &str) -> bool {
-    cx.view.memory.favourites.iter().any(|favourite| favourite == name)
+    cx.view
+        .memory
+        .favourites
+        .iter()
+        .any(|favourite| favourite == name)
 }
 
 /// Whether the search and the filter let a voice through.
@@ -133,46 +169,81 @@ fn is_shown(cx: &Cx, entry: &VoiceEntry) -> bool {
 
 fn list(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let state = cx.state;
-    let mut shown: Vec<&VoiceEntry> = state.voices.iter().filter(|entry| is_shown(cx, entry)).collect();
+    let mut shown: Vec<&VoiceEntry> = state
+        .voices
+        .iter()
+        .filter(|entry| is_shown(cx, entry))
+        .collect();
     // Favourites first; otherwise the pack's order, which people learn.
     shown.sort_by_key(|entry| !is_favourite(cx, &entry.voice.name));
     if shown.is_empty() {
         nothing(ui, cx, rect);
         return;
     }
-    ui.scope_builder(UiBuilder::new().max_rect(rect.expand2(vec2(4.0, 0.0))), |ui| {
-        ScrollArea::vertical().auto_shrink(false).id_salt("voices").show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = 4.0;
-            for entry in &shown {
-                card(ui, cx, entry);
-            }
-            if cx.state.engine == EngineStatus::Ready && cx.view.voices.search.is_empty() {
-                add_card(ui, cx);
-            }
-        });
-    });
+    ui.scope_builder(
+        UiBuilder::new().max_rect(rect.expand2(vec2(4.0, 0.0))),
+        |ui| {
+            ScrollArea::vertical()
+                .auto_shrink(false)
+                .id_salt("voices")
+                .show(ui, |ui| {
+                    ui.spacing_mut().item_spacing.y = 4.0;
+                    for entry in &shown {
+                        card(ui, cx, entry);
+                    }
+                    if cx.state.engine == EngineStatus::Ready && cx.view.voices.search.is_empty() {
+                        add_card(ui, cx);
+                    }
+                });
+        },
+    );
 }
 
 /// Why there is no card to see.
 fn nothing(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let (words, clear) = if cx.state.voices.is_empty() {
         let words = match cx.state.engine {
-            EngineStatus::Starting | EngineStatus::LoadingPack { .. } => "The voices are being loaded …",
+            EngineStatus::Starting | EngineStatus::LoadingPack { .. } => {
+                "The voices are being loaded …"
+            }
             _ => "No voices yet.\nBelow you see what to do.",
         };
         (words, false)
     } else if cx.view.voices.only_favourites && cx.view.voices.search.is_empty() {
-        ("No favourites yet. Click the star of a voice to keep it at hand.", true)
+        (
+            "No favourites yet. Click the star of a voice to keep it at hand.",
+            true,
+        )
     } else {
         ("No voice fits the search.", true)
     };
-    let glyph = if clear { icons::MAGNIFYING_GLASS } else { icons::USER };
+    let glyph = if clear {
+        icons::MAGNIFYING_GLASS
+    } else {
+        icons::USER
+    };
     let at = rect.center() - vec2(0.0, 50.0);
-    ui.painter().text(at, Align2::CENTER_CENTER, glyph, fonts::icon(26.0), cx.theme.faint);
-    let drawn = text::centred(ui, at + vec2(0.0, 24.0), rect.width() - 20.0, words, fonts::regular(12.0), cx.theme.dim);
+    ui.painter().text(
+        at,
+        Align2::CENTER_CENTER,
+        glyph,
+        fonts::icon(26.0),
+        cx.theme.faint,
+    );
+    let drawn = text::centred(
+        ui,
+        at + vec2(0.0, 24.0),
+        rect.width() - 20.0,
+        words,
+        fonts::regular(12.0),
+        cx.theme.dim,
+    );
     text::spoken(ui, drawn, "no voices", words);
     if clear {
-        let place = Rect::from_min_size(pos2(rect.center().x - 46.0, drawn.bottom() + 10.0), vec2(92.0, 26.0));
+        let place = Rect::from_min_size(
+            pos2(rect.center().x - 46.0, drawn.bottom() + 10.0),
+            vec2(92.0, 26.0),
+        );
         if button::word(ui, cx, place, "Show all", false).clicked() {
             cx.view.voices.search.clear();
             cx.view.voices.only_favourites = false;
@@ -184,9 +255,16 @@ fn nothing(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 fn share_of(cx: &Cx, name: &str) -> Option<f32> {
     let morph = &cx.state.morph;
     if morph.is_empty() {
-        return cx.state.main_voice().filter(|entry| entry.voice.name == name).map(|_| 1.0);
+        return cx
+            .state
+            .main_voice()
+            .filter(|entry| entry.voice.name == name)
+            .map(|_| 1.0);
     }
-    morph.iter().find(|(member, _)| member == name).map(|(_, share)| *share)
+    morph
+        .iter()
+        .find(|(member, _)| member == name)
+        .map(|(_, share)| *share)
 }
 
 fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
@@ -197,9 +275,15 @@ fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
     let response = ui.interact(rect, id, Sense::click());
     let share = share_of(cx, &voice.name);
     let morphing = cx.view.voices.morphing;
-    let role = if morphing { Role::CheckBox } else { Role::RadioButton };
-    response.widget_info(|| WidgetInfo::selected(role, ui.is_enabled(), share.is_some(), &voice.name));
-    ui.ctx().accesskit_node_builder(id, |node| node.set_description(voice.description.clone()));
+    let role = if morphing {
+        Role::CheckBox
+    } else {
+        Role::RadioButton
+    };
+    response
+        .widget_info(|| WidgetInfo::selected(role, ui.is_enabled(), share.is_some(), &voice.name));
+    ui.ctx()
+        .accesskit_node_builder(id, |node| node.set_description(voice.description.clone()));
     let portrait = cx.view.portrait(&voice.name);
     let theme = cx.theme;
     let ground = match (share, response.hovered()) {
@@ -213,41 +297,94 @@ fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
     let tile = tile_of(rect);
     portrait.paint(ui.painter(), tile, theme.dark, 1.0);
     let left = tile.right() + 10.0;
-    let star = Rect::from_min_size(pos2(rect.right() - 30.0, rect.top() + 4.0), vec2(26.0, 22.0));
-    let about = if entry.own && voice.description.is_empty() { "Made from your recording" } else { &voice.description };
-    let about = text::lines(ui, rect.right() - left - 6.0, about, 2, fonts::regular(11.0), theme.dim);
+    let star = Rect::from_min_size(
+        pos2(rect.right() - 30.0, rect.top() + 4.0),
+        vec2(26.0, 22.0),
+    );
+    let about = if entry.own && voice.description.is_empty() {
+        "Made from your recording"
+    } else {
+        &voice.description
+    };
+    let about = text::lines(
+        ui,
+        rect.right() - left - 6.0,
+        about,
+        2,
+        fonts::regular(11.0),
+        theme.dim,
+    );
     let top = rect.center().y - (17.0 + about.size().y) / 2.0;
-    text::line(ui, pos2(left, top + 8.0), Align2::LEFT_CENTER, star.left() - left, &voice.name, fonts::medium(13.0), theme.text);
-    ui.painter().galley(pos2(left, top + 17.0), about, theme.dim);
+    text::line(
+        ui,
+        pos2(left, top + 8.0),
+        Align2::LEFT_CENTER,
+        star.left() - left,
+        &voice.name,
+        fonts::medium(13.0),
+        theme.text,
+    );
+    ui.painter()
+        .galley(pos2(left, top + 17.0), about, theme.dim);
     focus_ring(ui, cx, &response, rect.shrink(1.0), 10.0);
     if let (true, Some(share)) = (morphing, share) {
         let words = format!("{:.0}%", share * 100.0);
-        ui.painter().text(star.right_center() - vec2(4.0, 0.0), Align2::RIGHT_CENTER, words, fonts::medium(11.0), theme.accent);
+        ui.painter().text(
+            star.right_center() - vec2(4.0, 0.0),
+            Align2::RIGHT_CENTER,
+            words,
+            fonts::medium(11.0),
+            theme.accent,
+        );
     } else {
-        favourite_star(ui, cx, star, &voice.name, response.hovered() || response.has_focus());
+        favourite_star(
+            ui,
+            cx,
+            star,
+            &voice.name,
+            response.hovered() || response.has_focus(),
+        );
     }
     chosen(cx, &response, &voice.name);
     about_menu(cx, &response, entry);
-    response.on_hover_cursor(CursorIcon::PointingHand).on_hover_ui(|ui| about_voice(ui, entry, theme));
+    response
+        .on_hover_cursor(CursorIcon::PointingHand)
+        .on_hover_ui(|ui| about_voice(ui, entry, theme));
 }
 
 /// Where a card's portrait lies.
 fn tile_of(card: Rect) -> Rect {
     let side = 42.0;
-    Rect::from_min_size(pos2(card.left() + 7.0, card.center().y - side / 2.0), vec2(side, side))
+    Rect::from_min_size(
+        pos2(card.left() + 7.0, card.center().y - side / 2.0),
+        vec2(side, side),
+    )
 }
 
 fn favourite_star(ui: &mut Ui, cx: &mut Cx, rect: Rect, name: &str, near: bool) {
     let on = is_favourite(cx, name);
-    let label = if on { format!("Remove {name} from the favourites") } else { format!("Make {name} a favourite") };
+    let label = if on {
+        format!("Remove {name} from the favourites")
+    } else {
+        format!("Make {name} a favourite")
+    };
     let id = ui.make_persistent_id(("star", name));
     let response = ui.interact(rect, id, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, on, &label));
     let visible = on || near || response.hovered() || response.has_focus();
     if visible {
-        let font = if on { fonts::icon_filled(15.0) } else { fonts::icon(15.0) };
-        let ink = if response.hovered() || on { cx.theme.accent } else { cx.theme.faint };
-        ui.painter().text(rect.center(), Align2::CENTER_CENTER, icons::STAR, font, ink);
+        let font = if on {
+            fonts::icon_filled(15.0)
+        } else {
+            fonts::icon(15.0)
+        };
+        let ink = if response.hovered() || on {
+            cx.theme.accent
+        } else {
+            cx.theme.faint
+        };
+        ui.painter()
+            .text(rect.center(), Align2::CENTER_CENTER, icons::STAR, font, ink);
     }
     focus_ring(ui, cx, &response, rect, 6.0);
     if response.on_hover_text(label).clicked() {
@@ -272,7 +409,11 @@ fn chosen(cx: &mut Cx, response: &Response, name: &str) {
     }
     let mut members = cx.state.morph.clone();
     if members.is_empty() {
-        members.extend(cx.state.main_voice().map(|entry| (entry.voice.name.clone(), 1.0)));
+        members.extend(
+            cx.state
+                .main_voice()
+                .map(|entry| (entry.voice.name.clone(), 1.0)),
+        );
     }
     if let Some(index) = members.iter().position(|(member, _)| member == name) {
         if members.len() == 1 {
@@ -287,7 +428,11 @@ fn chosen(cx: &mut Cx, response: &Response, name: &str) {
     let sum: f32 = members.iter().map(|(_, share)| share).sum();
     let count = members.len() as f32;
     for (_, share) in &mut members {
-        *share = if sum > 1e-4 { *share / sum } else { 1.0 / count };
+        *share = if sum > 1e-4 {
+            *share / sum
+        } else {
+            1.0 / count
+        };
     }
     cx.push(match members.len() {
         1 => PanelAction::ChooseVoice(members.remove(0).0),
@@ -314,7 +459,10 @@ fn about_voice(ui: &mut Ui, entry: &VoiceEntry, theme: crate::theme::Theme) {
         ui.label(egui::RichText::new(&voice.description).color(theme.dim));
     }
     if voice.f0_high_hz > 0.0 {
-        let range = format!("Speaks between {:.0} and {:.0} Hz, {:.0} Hz on average", voice.f0_low_hz, voice.f0_high_hz, voice.f0_mean_hz);
+        let range = format!(
+            "Speaks between {:.0} and {:.0} Hz, {:.0} Hz on average",
+            voice.f0_low_hz, voice.f0_high_hz, voice.f0_mean_hz
+        );
         ui.label(egui::RichText::new(range).size(11.0).color(theme.faint));
     }
     if voice.trained_minutes > 0.0 {
@@ -330,15 +478,56 @@ fn add_card(ui: &mut Ui, cx: &mut Cx) {
     let response = ui.interact(rect, id, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Add my voice card"));
     let theme = cx.theme;
-    let ink = if response.hovered() { theme.accent } else { theme.faint };
+    let ink = if response.hovered() {
+        theme.accent
+    } else {
+        theme.faint
+    };
     let tile = tile_of(rect);
-    let outline = [tile.left_top(), tile.right_top(), tile.right_bottom(), tile.left_bottom(), tile.left_top()];
-    ui.painter().extend(egui::Shape::dashed_line(&outline, Stroke::new(1.0, ink), 4.0, 4.0));
-    ui.painter().text(tile.center(), Align2::CENTER_CENTER, icons::MICROPHONE, fonts::icon(17.0), ink);
+    let outline = [
+        tile.left_top(),
+        tile.right_top(),
+        tile.right_bottom(),
+        tile.left_bottom(),
+        tile.left_top(),
+    ];
+    ui.painter().extend(egui::Shape::dashed_line(
+        &outline,
+        Stroke::new(1.0, ink),
+        4.0,
+        4.0,
+    ));
+    ui.painter().text(
+        tile.center(),
+        Align2::CENTER_CENTER,
+        icons::MICROPHONE,
+        fonts::icon(17.0),
+        ink,
+    );
     let left = tile.right() + 10.0;
     let width = rect.right() - left - 6.0;
-    text::line(ui, pos2(left, rect.center().y - 9.0), Align2::LEFT_CENTER, width, "Add my voice", fonts::medium(13.0), if response.hovered() { theme.text } else { theme.dim });
-    text::line(ui, pos2(left, rect.center().y + 8.0), Align2::LEFT_CENTER, width, "From 15 s of speech", fonts::regular(11.0), theme.faint);
+    text::line(
+        ui,
+        pos2(left, rect.center().y - 9.0),
+        Align2::LEFT_CENTER,
+        width,
+        "Add my voice",
+        fonts::medium(13.0),
+        if response.hovered() {
+            theme.text
+        } else {
+            theme.dim
+        },
+    );
+    text::line(
+        ui,
+        pos2(left, rect.center().y + 8.0),
+        Align2::LEFT_CENTER,
+        width,
+        "From 15 s of speech",
+        fonts::regular(11.0),
+        theme.faint,
+    );
     focus_ring(ui, cx, &response, rect.shrink(1.0), 10.0);
     if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
         cx.view.voices.sheet = Some(Sheet::default());
@@ -347,26 +536,55 @@ fn add_card(ui: &mut Ui, cx: &mut Cx) {
 
 /// Making a voice of one's own: name, then a recording or a file.
 fn sheet(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
-    let Some(mut sheet) = cx.view.voices.sheet.take() else { return };
+    let Some(mut sheet) = cx.view.voices.sheet.take() else {
+        return;
+    };
     let theme = cx.theme;
     let mut rest = rect;
     cut_top(&mut rest, 10.0);
     let intro = "Name it, then read aloud for 15 seconds in a quiet room, or choose a recording of 5 to 30 seconds.";
-    let drawn = text::block(ui, rest.min, rest.width(), intro, fonts::regular(12.0), theme.dim);
+    let drawn = text::block(
+        ui,
+        rest.min,
+        rest.width(),
+        intro,
+        fonts::regular(12.0),
+        theme.dim,
+    );
     cut_top(&mut rest, drawn.height() + 12.0);
     let field = cut_top(&mut rest, 28.0);
-    let edit = TextEdit::singleline(&mut sheet.name).hint_text("Name").margin(egui::Margin::symmetric(8, 6));
+    let edit = TextEdit::singleline(&mut sheet.name)
+        .hint_text("Name")
+        .margin(egui::Margin::symmetric(8, 6));
     ui.put(field, edit).accessible_name("Name of my voice");
     cut_top(&mut rest, 8.0);
-    let name = if sheet.name.trim().is_empty() { "My voice".to_owned() } else { sheet.name.trim().to_owned() };
-    let busy = matches!(cx.state.my_voice, MyVoice::Recording { .. } | MyVoice::Working);
+    let name = if sheet.name.trim().is_empty() {
+        "My voice".to_owned()
+    } else {
+        sheet.name.trim().to_owned()
+    };
+    let busy = matches!(
+        cx.state.my_voice,
+        MyVoice::Recording { .. } | MyVoice::Working
+    );
     if !busy {
         if button::word(ui, cx, cut_top(&mut rest, 30.0), "Record 15 seconds", true).clicked() {
-            cx.push(PanelAction::RecordMyVoice { name: name.clone(), seconds: RECORD_S });
+            cx.push(PanelAction::RecordMyVoice {
+                name: name.clone(),
+                seconds: RECORD_S,
+            });
         }
         cut_top(&mut rest, 8.0);
         if cx.state.can_browse {
-            if button::word(ui, cx, cut_top(&mut rest, 30.0), "Choose a recording…", false).clicked() {
+            if button::word(
+                ui,
+                cx,
+                cut_top(&mut rest, 30.0),
+                "Choose a recording…",
+                false,
+            )
+            .clicked()
+            {
                 cx.push(PanelAction::Browse(FilePurpose::MyVoice(name.clone())));
             }
             cut_top(&mut rest, 8.0);
@@ -374,10 +592,16 @@ fn sheet(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             let mut row = cut_top(&mut rest, 28.0);
             let use_it = cut_right(&mut row, 52.0);
             cut_right(&mut row, 6.0);
-            let edit = TextEdit::singleline(&mut sheet.path).hint_text("Path of a sound file").margin(egui::Margin::symmetric(8, 6));
+            let edit = TextEdit::singleline(&mut sheet.path)
+                .hint_text("Path of a sound file")
+                .margin(egui::Margin::symmetric(8, 6));
             ui.put(row, edit).accessible_name("Path of the recording");
-            if button::word(ui, cx, use_it, "Use", false).clicked() && !sheet.path.trim().is_empty() {
-                cx.push(PanelAction::AddMyVoice { name: name.clone(), path: sheet.path.trim().into() });
+            if button::word(ui, cx, use_it, "Use", false).clicked() && !sheet.path.trim().is_empty()
+            {
+                cx.push(PanelAction::AddMyVoice {
+                    name: name.clone(),
+                    path: sheet.path.trim().into(),
+                });
             }
             cut_top(&mut rest, 8.0);
         }
@@ -385,7 +609,14 @@ fn sheet(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     progress(ui, cx, &mut rest);
     let own = "Use only your own voice, or one whose owner agreed.";
     let foot = cut_bottom(&mut rest, 30.0);
-    text::block(ui, foot.min, foot.width(), own, fonts::regular(11.0), theme.faint);
+    text::block(
+        ui,
+        foot.min,
+        foot.width(),
+        own,
+        fonts::regular(11.0),
+        theme.faint,
+    );
     if !matches!(cx.state.my_voice, MyVoice::Done(_)) || cx.view.voices.sheet.is_some() {
         cx.view.voices.sheet.get_or_insert(sheet);
     }
@@ -397,19 +628,36 @@ fn progress(ui: &mut Ui, cx: &mut Cx, rest: &mut Rect) {
         MyVoice::Idle | MyVoice::Done(_) => return,
         MyVoice::Recording { seconds, wanted } => {
             let left = (wanted - seconds).max(0.0).ceil();
-            (format!("Recording. Keep speaking, {left:.0} seconds to go."), theme.text, Some(seconds / wanted.max(0.1)))
+            (
+                format!("Recording. Keep speaking, {left:.0} seconds to go."),
+                theme.text,
+                Some(seconds / wanted.max(0.1)),
+            )
         }
         MyVoice::Working => ("Listening to your recording …".to_owned(), theme.text, None),
         MyVoice::Failed(reason) => (reason.clone(), theme.bad, None),
     };
     cut_top(rest, 4.0);
-    let drawn = text::block(ui, rest.min, rest.width(), &words, fonts::regular(12.0), color);
+    let drawn = text::block(
+        ui,
+        rest.min,
+        rest.width(),
+        &words,
+        fonts::regular(12.0),
+        color,
+    );
     text::spoken(ui, drawn, "my voice", &words);
     cut_top(rest, drawn.height() + 8.0);
     if let Some(share) = share {
         let bar = cut_top(rest, 6.0);
         ui.painter().rect_filled(bar, 3.0, theme.sunken);
-        let done = Rect::from_min_max(bar.min, pos2(bar.left() + bar.width() * share.clamp(0.0, 1.0), bar.bottom()));
+        let done = Rect::from_min_max(
+            bar.min,
+            pos2(
+                bar.left() + bar.width() * share.clamp(0.0, 1.0),
+                bar.bottom(),
+            ),
+        );
         ui.painter().rect_filled(done, 3.0, theme.accent);
         cut_top(rest, 8.0);
         if button::word(ui, cx, cut_top(rest, 28.0), "Cancel", false).clicked() {

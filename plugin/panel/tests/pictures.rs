@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{Setup, session, settle, standalone};
 use common::App;
+use common::{Setup, session, settle, standalone};
 use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotResults};
 use mien_panel::{EngineStatus, MyVoice, Page, PanelState, ParamId};
@@ -18,25 +18,61 @@ fn shot(results: &mut SnapshotResults, harness: &mut Harness<'static, App>, name
 #[test]
 fn both_themes() {
     let mut results = SnapshotResults::new();
-    shot(&mut results, &mut Setup::default().start(session()), "main dark");
-    shot(&mut results, &mut Setup::default().light().start(session()), "main light");
+    shot(
+        &mut results,
+        &mut Setup::default().start(session()),
+        "main dark",
+    );
+    shot(
+        &mut results,
+        &mut Setup::default().light().start(session()),
+        "main light",
+    );
 }
 
 #[test]
 fn three_sizes() {
     let mut results = SnapshotResults::new();
-    shot(&mut results, &mut Setup::default().sized(900.0, 560.0, 0.75).start(session()), "size 75");
-    shot(&mut results, &mut Setup::default().light().sized(900.0, 560.0, 2.0).start(session()), "size 200");
-    shot(&mut results, &mut Setup::default().sized(1300.0, 760.0, 1.0).start(session()), "size roomy");
+    shot(
+        &mut results,
+        &mut Setup::default().sized(900.0, 560.0, 0.75).start(session()),
+        "size 75",
+    );
+    shot(
+        &mut results,
+        &mut Setup::default()
+            .light()
+            .sized(900.0, 560.0, 2.0)
+            .start(session()),
+        "size 200",
+    );
+    shot(
+        &mut results,
+        &mut Setup::default().sized(1300.0, 760.0, 1.0).start(session()),
+        "size roomy",
+    );
 }
 
 #[test]
 fn a_morph() {
     let mut results = SnapshotResults::new();
     let mut state = session();
-    state.morph = vec![("Ines".into(), 0.55), ("Oskar".into(), 0.15), ("Maren".into(), 0.3), ("Henrik".into(), 0.0)];
-    shot(&mut results, &mut Setup::default().start(state.clone()), "morph dark");
-    shot(&mut results, &mut Setup::default().light().start(state), "morph light");
+    state.morph = vec![
+        ("Ines".into(), 0.55),
+        ("Oskar".into(), 0.15),
+        ("Maren".into(), 0.3),
+        ("Henrik".into(), 0.0),
+    ];
+    shot(
+        &mut results,
+        &mut Setup::default().start(state.clone()),
+        "morph dark",
+    );
+    shot(
+        &mut results,
+        &mut Setup::default().light().start(state),
+        "morph light",
+    );
 }
 
 #[test]
@@ -44,11 +80,19 @@ fn pages() {
     let mut results = SnapshotResults::new();
     for (page, name) in [(Page::Settings, "settings"), (Page::Help, "help")] {
         for dark in [true, false] {
-            let setup = if dark { Setup::default() } else { Setup::default().light() };
+            let setup = if dark {
+                Setup::default()
+            } else {
+                Setup::default().light()
+            };
             let mut harness = setup.start(session());
             harness.state_mut().panel.open_page(Some(page));
             settle(&mut harness);
-            shot(&mut results, &mut harness, &format!("{name} {}", if dark { "dark" } else { "light" }));
+            shot(
+                &mut results,
+                &mut harness,
+                &format!("{name} {}", if dark { "dark" } else { "light" }),
+            );
         }
     }
 }
@@ -56,15 +100,30 @@ fn pages() {
 #[test]
 fn standalone_pages() {
     let mut results = SnapshotResults::new();
-    let state = PanelState { standalone: Some(standalone()), ..session() };
+    let state = PanelState {
+        standalone: Some(standalone()),
+        ..session()
+    };
     for dark in [true, false] {
-        let setup = if dark { Setup::default() } else { Setup::default().light() };
+        let setup = if dark {
+            Setup::default()
+        } else {
+            Setup::default().light()
+        };
         let mut harness = setup.start(state.clone());
         harness.state_mut().panel.open_page(Some(Page::Standalone));
         settle(&mut harness);
         let theme = if dark { "dark" } else { "light" };
-        shot(&mut results, &mut harness, &format!("audio devices {theme}"));
-        for (tab, name) in [("Record & play", "files"), ("Routing", "routing"), ("MIDI & keys", "midi")] {
+        shot(
+            &mut results,
+            &mut harness,
+            &format!("audio devices {theme}"),
+        );
+        for (tab, name) in [
+            ("Record & play", "files"),
+            ("Routing", "routing"),
+            ("MIDI & keys", "midi"),
+        ] {
             harness.get_by_label(&format!("Audio: {tab}")).click();
             settle(&mut harness);
             harness.remove_cursor();
@@ -107,7 +166,10 @@ fn menus_and_tips() {
     let mut harness = Setup::default().start(session());
     harness.get_by_label("Add my voice").click();
     settle(&mut harness);
-    harness.state_mut().state.my_voice = MyVoice::Recording { seconds: 6.0, wanted: 15.0 };
+    harness.state_mut().state.my_voice = MyVoice::Recording {
+        seconds: 6.0,
+        wanted: 15.0,
+    };
     harness.remove_cursor();
     settle(&mut harness);
     shot(&mut results, &mut harness, "my voice");
@@ -137,11 +199,16 @@ fn every_state() {
         ..quiet()
     };
     let no_pack = PanelState {
-        engine: EngineStatus::PackMissing { folder: "/home/ada/.local/share/mien/packs".into() },
+        engine: EngineStatus::PackMissing {
+            folder: "/home/ada/.local/share/mien/packs".into(),
+        },
         ..missing.clone()
     };
     let loading = PanelState {
-        engine: EngineStatus::LoadingPack { name: "Mien voices".into(), progress: Some(0.4) },
+        engine: EngineStatus::LoadingPack {
+            name: "Mien voices".into(),
+            progress: Some(0.4),
+        },
         ..session()
     };
     let mut overload = session();
@@ -159,7 +226,10 @@ fn every_state() {
     clipping.meters.input_clipped = true;
     let mut bypassed = session();
     bypassed.values.set(ParamId::Bypass, 1.0);
-    let mut unplugged = PanelState { standalone: Some(standalone()), ..quiet() };
+    let mut unplugged = PanelState {
+        standalone: Some(standalone()),
+        ..quiet()
+    };
     if let Some(own) = &mut unplugged.standalone {
         own.problem = Some("“USB microphone” was unplugged. Plug it in again and Mien goes on by itself, or choose another input.".into());
     }
@@ -175,7 +245,15 @@ fn every_state() {
         ("unplugged", unplugged),
     ];
     for (name, state) in states {
-        shot(&mut results, &mut Setup::default().start(state.clone()), &format!("state {name} dark"));
-        shot(&mut results, &mut Setup::default().light().start(state), &format!("state {name} light"));
+        shot(
+            &mut results,
+            &mut Setup::default().start(state.clone()),
+            &format!("state {name} dark"),
+        );
+        shot(
+            &mut results,
+            &mut Setup::default().light().start(state),
+            &format!("state {name} light"),
+        );
     }
 }

@@ -2,14 +2,16 @@
 //! arrow keys, typed values, the menu, the tooltip, and the words for screen readers.
 
 use egui::accesskit::{Action, ActionData};
-use egui::{CursorIcon, EventFilter, Key, Modifiers, Pos2, Rect, Response, Sense, Stroke, Ui, WidgetInfo};
+use egui::{
+    CursorIcon, EventFilter, Key, Modifiers, Pos2, Rect, Response, Sense, Stroke, Ui, WidgetInfo,
+};
 
 use crate::actions::{PanelAction, StandaloneAction};
 use crate::context::Cx;
+use crate::fonts;
 use crate::params::{ParamId, ParamSpec};
 use crate::theme::Theme;
 use crate::widgets::{entry, menu};
-use crate::fonts;
 
 /// How much slower shift makes a drag.
 pub(crate) const FINE: f32 = 0.1;
@@ -110,12 +112,18 @@ fn share_at(track: Rect, axis: Axis, pointer: Pos2) -> f32 {
 }
 
 fn move_by(ui: &Ui, cx: &mut Cx, spec: &ParamSpec, place: &Place, delta: egui::Vec2) {
-    let Some(mut drag) = cx.view.drag.filter(|drag| drag.param == spec.param) else { return };
+    let Some(mut drag) = cx.view.drag.filter(|drag| drag.param == spec.param) else {
+        return;
+    };
     let along = match place.axis {
         Axis::Horizontal => delta.x,
         Axis::Vertical => -delta.y,
     };
-    let fine = if ui.input(|input| input.modifiers.shift) { FINE } else { 1.0 };
+    let fine = if ui.input(|input| input.modifiers.shift) {
+        FINE
+    } else {
+        1.0
+    };
     drag.share = (drag.share + along * fine / place.travel).clamp(0.0, 1.0);
     cx.view.drag = Some(drag);
     cx.set(spec.param, snapped(spec, drag.share, fine < 1.0));
@@ -146,7 +154,11 @@ fn wheel(ui: &Ui, cx: &mut Cx, spec: &ParamSpec, response: &Response) {
         (notches, input.modifiers.shift)
     });
     if notches != 0.0 {
-        let step = if fine { spec.step } else { spec.step.max((spec.max - spec.min) / 50.0) };
+        let step = if fine {
+            spec.step
+        } else {
+            spec.step.max((spec.max - spec.min) / 50.0)
+        };
         cx.set_once(spec.param, cx.value(spec.param) + notches * step);
     }
 }
@@ -173,7 +185,11 @@ fn keys(ui: &Ui, cx: &mut Cx, spec: &ParamSpec, response: &Response, axis: Axis)
     let (steps, shift, home, end, reset, enter, typed) = ui.input(|input| {
         let presses = |key| input.num_presses(key) as f32;
         let typed = input.events.iter().find_map(|event| match event {
-            egui::Event::Text(text) if text.chars().all(|c| c.is_ascii_digit() || "+-.,".contains(c)) => {
+            egui::Event::Text(text)
+                if text
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || "+-.,".contains(c)) =>
+            {
                 Some(text.clone())
             }
             _ => None,
@@ -246,7 +262,9 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
     let param = spec.param;
     if cx.state.host.has_param_menu {
         if response.secondary_clicked() {
-            let at = response.interact_pointer_pos().unwrap_or_else(|| response.rect.center());
+            let at = response
+                .interact_pointer_pos()
+                .unwrap_or_else(|| response.rect.center());
             cx.push(PanelAction::HostMenu(param, at));
         }
         return;
@@ -255,7 +273,11 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
     let bound = standalone.is_some_and(|own| own.midi_map.iter().any(|bound| bound.param == param));
     let has_midi = standalone.is_some();
     response.context_menu(|ui| {
-        menu::title(ui, cx.theme, &format!("{}  {}", spec.name, spec.format(cx.value(param))));
+        menu::title(
+            ui,
+            cx.theme,
+            &format!("{}  {}", spec.name, spec.format(cx.value(param))),
+        );
         if menu::item(ui, cx.theme, "Type a value…", "", true) {
             entry::open(cx, param, None);
         }
@@ -263,7 +285,9 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
             cx.set_once(param, spec.default);
         }
         if has_midi && menu::item(ui, cx.theme, "Learn MIDI controller", "", true) {
-            cx.push(PanelAction::Standalone(StandaloneAction::MidiLearn(Some(param))));
+            cx.push(PanelAction::Standalone(StandaloneAction::MidiLearn(Some(
+                param,
+            ))));
         }
         if bound && menu::item(ui, cx.theme, "Forget MIDI controller", "", true) {
             cx.push(PanelAction::Standalone(StandaloneAction::MidiForget(param)));
@@ -287,7 +311,8 @@ pub(crate) fn tooltip(response: Response, spec: &ParamSpec, theme: Theme) -> Res
 pub(crate) fn focus_ring(ui: &Ui, cx: &Cx, response: &Response, rect: Rect, radius: f32) {
     if response.has_focus() && cx.view.keyboard {
         let stroke = Stroke::new(1.5, cx.theme.accent);
-        ui.painter().rect_stroke(rect, radius, stroke, egui::StrokeKind::Outside);
+        ui.painter()
+            .rect_stroke(rect, radius, stroke, egui::StrokeKind::Outside);
     }
 }
 

@@ -18,20 +18,33 @@ pub(crate) struct Typing {
 /// Opens the field for a parameter. `first` is what was typed already.
 pub(crate) fn open(cx: &mut Cx, param: ParamId, first: Option<&str>) {
     let text = first.map_or_else(|| param.spec().format(cx.value(param)), str::to_owned);
-    cx.view.typing = Some(Typing { param, text, fresh: true });
+    cx.view.typing = Some(Typing {
+        param,
+        text,
+        fresh: true,
+    });
 }
 
 /// Whether the field of this parameter is open.
 pub(crate) fn is_open(cx: &Cx, param: ParamId) -> bool {
-    cx.view.typing.as_ref().is_some_and(|typing| typing.param == param)
+    cx.view
+        .typing
+        .as_ref()
+        .is_some_and(|typing| typing.param == param)
 }
 
 /// Draws the open field. Returns true when it closed.
 pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) -> bool {
-    let Some(mut typing) = cx.view.typing.take() else { return true };
+    let Some(mut typing) = cx.view.typing.take() else {
+        return true;
+    };
     let spec = typing.param.spec();
     let readable = spec.parse(&typing.text).is_some();
-    let color = if readable { cx.theme.text } else { cx.theme.bad };
+    let color = if readable {
+        cx.theme.text
+    } else {
+        cx.theme.bad
+    };
     let id = ui.make_persistent_id(("typing", spec.id));
     let first = typing.fresh && typing.text.chars().count() == 1;
     let edit = TextEdit::singleline(&mut typing.text)
@@ -41,7 +54,9 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) -> bool {
         .align(Align2::RIGHT_CENTER)
         .margin(egui::Margin::symmetric(5, 1))
         .desired_width(rect.width());
-    let response = ui.put(rect, edit).accessible_name(format!("{} value", spec.name));
+    let response = ui
+        .put(rect, edit)
+        .accessible_name(format!("{} value", spec.name));
     if typing.fresh {
         typing.fresh = false;
         response.request_focus();

@@ -8,9 +8,18 @@ use crate::widgets::text;
 
 /// A line that is only read.
 pub(crate) fn title(ui: &mut Ui, theme: Theme, words: &str) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width().max(180.0), 22.0), Sense::hover());
+    let (rect, _) =
+        ui.allocate_exact_size(vec2(ui.available_width().max(180.0), 22.0), Sense::hover());
     let at = pos2(rect.left() + 8.0, rect.center().y);
-    text::line(ui, at, Align2::LEFT_CENTER, rect.width() - 16.0, words, fonts::medium(11.0), theme.faint);
+    text::line(
+        ui,
+        at,
+        Align2::LEFT_CENTER,
+        rect.width() - 16.0,
+        words,
+        fonts::medium(11.0),
+        theme.faint,
+    );
 }
 
 /// A row with something said at its right; true when chosen. Closes the menu.
@@ -19,26 +28,82 @@ pub(crate) fn item(ui: &mut Ui, theme: Theme, label: &str, aside: &str, enabled:
 }
 
 /// A row with a second line; true when chosen. Closes the menu.
-pub(crate) fn described(ui: &mut Ui, theme: Theme, label: &str, description: &str, on: bool) -> bool {
-    row(ui, theme, label, if on { "●" } else { "" }, true, 40.0, Some(description))
+pub(crate) fn described(
+    ui: &mut Ui,
+    theme: Theme,
+    label: &str,
+    description: &str,
+    on: bool,
+) -> bool {
+    row(
+        ui,
+        theme,
+        label,
+        if on { "●" } else { "" },
+        true,
+        40.0,
+        Some(description),
+    )
 }
 
-fn row(ui: &mut Ui, theme: Theme, label: &str, aside: &str, enabled: bool, height: f32, below: Option<&str>) -> bool {
-    let sense = if enabled { Sense::click() } else { Sense::hover() };
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width().max(180.0), height), sense);
+fn row(
+    ui: &mut Ui,
+    theme: Theme,
+    label: &str,
+    aside: &str,
+    enabled: bool,
+    height: f32,
+    below: Option<&str>,
+) -> bool {
+    let sense = if enabled {
+        Sense::click()
+    } else {
+        Sense::hover()
+    };
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width().max(180.0), height), sense);
     response.widget_info(|| WidgetInfo::labeled(Role::MenuItem, enabled, label));
     if enabled && (response.hovered() || response.has_focus()) {
-        ui.painter().rect_filled(rect, 6.0, mix(theme.surface, theme.text, 0.08));
+        ui.painter()
+            .rect_filled(rect, 6.0, mix(theme.surface, theme.text, 0.08));
     }
     let ink = if enabled { theme.text } else { theme.faint };
     let (left, right) = (rect.left() + 8.0, rect.right() - 8.0);
-    let said = text::line(ui, pos2(right, rect.top() + 13.0), Align2::RIGHT_CENTER, 120.0, aside, fonts::regular(11.0), theme.accent);
+    let said = text::line(
+        ui,
+        pos2(right, rect.top() + 13.0),
+        Align2::RIGHT_CENTER,
+        120.0,
+        aside,
+        fonts::regular(11.0),
+        theme.accent,
+    );
     let width = said.left() - left - 6.0;
-    let y = if below.is_some() { rect.top() + 13.0 } else { rect.center().y };
-    text::line(ui, pos2(left, y), Align2::LEFT_CENTER, width, label, fonts::medium(12.0), ink);
+    let y = if below.is_some() {
+        rect.top() + 13.0
+    } else {
+        rect.center().y
+    };
+    text::line(
+        ui,
+        pos2(left, y),
+        Align2::LEFT_CENTER,
+        width,
+        label,
+        fonts::medium(12.0),
+        ink,
+    );
     if let Some(below) = below {
         let at = pos2(left, rect.top() + 28.0);
-        text::line(ui, at, Align2::LEFT_CENTER, right - left, below, fonts::regular(11.0), theme.dim);
+        text::line(
+            ui,
+            at,
+            Align2::LEFT_CENTER,
+            right - left,
+            below,
+            fonts::regular(11.0),
+            theme.dim,
+        );
     }
     if response.clicked() {
         ui.close();
@@ -49,7 +114,8 @@ fn row(ui: &mut Ui, theme: Theme, label: &str, aside: &str, enabled: bool, heigh
 
 /// A thin line between groups.
 pub(crate) fn rule(ui: &mut Ui, theme: Theme) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width().max(120.0), 7.0), Sense::hover());
+    let (rect, _) =
+        ui.allocate_exact_size(vec2(ui.available_width().max(120.0), 7.0), Sense::hover());
     let line = Rect::from_center_size(rect.center(), vec2(rect.width() - 8.0, 1.0));
     ui.painter().rect_filled(line, 0.0, theme.line);
 }

@@ -23,19 +23,42 @@ pub(crate) fn param(ui: &mut Ui, cx: &mut Cx, param: ParamId, rect: Rect) -> Res
 }
 
 /// A switch for anything; the caller looks at `clicked()`.
-pub(crate) fn plain(ui: &mut Ui, cx: &Cx, rect: Rect, name: &str, help: &str, on: bool) -> Response {
+pub(crate) fn plain(
+    ui: &mut Ui,
+    cx: &Cx,
+    rect: Rect,
+    name: &str,
+    help: &str,
+    on: bool,
+) -> Response {
     let id = ui.make_persistent_id(("switch", name));
     let response = ui.interact(rect, id, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Switch, ui.is_enabled(), on, name));
     let theme = cx.theme;
     let body = Rect::from_center_size(rect.center(), SIZE);
-    let off = mix(theme.sunken, theme.text, if theme.dark { 0.18 } else { 0.16 });
+    let off = mix(
+        theme.sunken,
+        theme.text,
+        if theme.dark { 0.18 } else { 0.16 },
+    );
     let how_on = ui.ctx().animate_bool(id, on);
-    ui.painter().rect_filled(body, SIZE.y / 2.0, mix(off, theme.accent, how_on));
+    ui.painter()
+        .rect_filled(body, SIZE.y / 2.0, mix(off, theme.accent, how_on));
     let inset = SIZE.y / 2.0;
     let x = body.left() + inset + how_on * (SIZE.x - 2.0 * inset);
-    let knob = mix(if theme.dark { theme.text } else { theme.surface }, theme.on_accent, how_on);
-    ui.painter().circle_filled(pos2(x, body.center().y), inset - 2.5, knob);
+    let knob = mix(
+        if theme.dark {
+            theme.text
+        } else {
+            theme.surface
+        },
+        theme.on_accent,
+        how_on,
+    );
+    ui.painter()
+        .circle_filled(pos2(x, body.center().y), inset - 2.5, knob);
     focus_ring(ui, cx, &response, body, SIZE.y / 2.0);
-    response.on_hover_cursor(CursorIcon::PointingHand).on_hover_text(help)
+    response
+        .on_hover_cursor(CursorIcon::PointingHand)
+        .on_hover_text(help)
 }

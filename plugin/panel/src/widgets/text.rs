@@ -24,7 +24,14 @@ pub(crate) fn line(
 }
 
 /// Draws text that may take several lines inside a width; returns where it landed.
-pub(crate) fn block(ui: &Ui, top_left: Pos2, width: f32, text: &str, font: FontId, color: Color32) -> Rect {
+pub(crate) fn block(
+    ui: &Ui,
+    top_left: Pos2,
+    width: f32,
+    text: &str,
+    font: FontId,
+    color: Color32,
+) -> Rect {
     let galley = ui.painter().layout(text.to_owned(), font, color, width);
     let rect = Rect::from_min_size(top_left, galley.size());
     ui.painter().galley(top_left, galley, color);
@@ -32,14 +39,28 @@ pub(crate) fn block(ui: &Ui, top_left: Pos2, width: f32, text: &str, font: FontI
 }
 
 /// Lays out text in at most so many lines; to be painted by the caller.
-pub(crate) fn lines(ui: &Ui, width: f32, text: &str, rows: usize, font: FontId, color: Color32) -> Arc<Galley> {
+pub(crate) fn lines(
+    ui: &Ui,
+    width: f32,
+    text: &str,
+    rows: usize,
+    font: FontId,
+    color: Color32,
+) -> Arc<Galley> {
     let mut job = LayoutJob::simple(text.to_owned(), font, color, width.max(0.0));
     job.wrap.max_rows = rows;
     ui.painter().layout_job(job)
 }
 
 /// Draws centred text that may take several lines; returns where it landed.
-pub(crate) fn centred(ui: &Ui, top: Pos2, width: f32, text: &str, font: FontId, color: Color32) -> Rect {
+pub(crate) fn centred(
+    ui: &Ui,
+    top: Pos2,
+    width: f32,
+    text: &str,
+    font: FontId,
+    color: Color32,
+) -> Rect {
     let mut job = LayoutJob::simple(text.to_owned(), font, color, width);
     job.halign = Align::Center;
     let galley = ui.painter().layout_job(job);

@@ -8,8 +8,9 @@ use egui::vec2;
 use egui_kittest::{Harness, SnapshotOptions};
 use mien_face::Voice;
 use mien_panel::{
-    DEFAULT_SIZE, EngineStatus, LIVE_BANDS, LIVE_COLUMNS, LIVE_HIGH_HZ, LIVE_LOW_HZ, LatencyPart, LiveColumn, Memory,
-    MidiBinding, PackEntry, Panel, PanelAction, PanelState, ParamId, Player, PresetFile, Standalone, VoiceEntry,
+    DEFAULT_SIZE, EngineStatus, LIVE_BANDS, LIVE_COLUMNS, LIVE_HIGH_HZ, LIVE_LOW_HZ, LatencyPart,
+    LiveColumn, Memory, MidiBinding, PackEntry, Panel, PanelAction, PanelState, ParamId, Player,
+    PresetFile, Standalone, VoiceEntry,
 };
 
 /// A panel, what it is drawn from, and all that it asked for.
@@ -51,8 +52,16 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let memory = Memory { welcomed: true, favourites: vec!["Ines".into()], ..Memory::default() };
-        Self { size: DEFAULT_SIZE, scale: 1.0, memory }
+        let memory = Memory {
+            welcomed: true,
+            favourites: vec!["Ines".into()],
+            ..Memory::default()
+        };
+        Self {
+            size: DEFAULT_SIZE,
+            scale: 1.0,
+            memory,
+        }
     }
 }
 
@@ -69,9 +78,16 @@ impl Setup {
     }
 
     pub fn start(self, state: PanelState) -> Harness<'static, App> {
-        let app = App { panel: Panel::new(self.memory), state, actions: Vec::new(), carry_out: true };
+        let app = App {
+            panel: Panel::new(self.memory),
+            state,
+            actions: Vec::new(),
+            carry_out: true,
+        };
         // A snapshot differs when the drawing does, not when a font rasteriser rounds another way.
-        let options = SnapshotOptions::new().threshold(0.6).max_failed_pixels(40_usize);
+        let options = SnapshotOptions::new()
+            .threshold(0.6)
+            .max_failed_pixels(40_usize);
         let mut harness = Harness::builder()
             .with_size(vec2(self.size[0], self.size[1]))
             .with_pixels_per_point(self.scale)
@@ -94,7 +110,9 @@ pub fn settle(harness: &mut Harness<'static, App>) {
 
 /// Numbers that look random and are the same each time.
 pub fn noise(seed: u64) -> f32 {
-    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
+    let mut x = seed
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(0x1234_5678_9abc_def1);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((x ^ (x >> 31)) >> 40) as f32 / (1u64 << 24) as f32
@@ -110,7 +128,9 @@ fn voice(index: u64, name: &str, gender: &str, mean: f32, description: &str) -> 
             f0_mean_hz: mean,
             f0_high_hz: mean * 1.5,
             trained_minutes: 24.0,
-            embedding: (0..128).map(|part| 0.6 + noise(index * 1000 + part)).collect(),
+            embedding: (0..128)
+                .map(|part| 0.6 + noise(index * 1000 + part))
+                .collect(),
         },
         own: false,
     }
@@ -152,13 +172,24 @@ pub fn session() -> PanelState {
         ],
         packs_folder: "/home/ada/.local/share/mien/packs".into(),
         engine_path: "/usr/lib/mien/libmien_models.so".into(),
-        presets: vec![PresetFile { name: "My narrator".into(), path: "/presets/narrator.json".into() }],
+        presets: vec![PresetFile {
+            name: "My narrator".into(),
+            path: "/presets/narrator.json".into(),
+        }],
         can_browse: true,
         ..PanelState::default()
     };
-    state.latency = [("Host buffer", 2.7), ("Inference budget", 8.0), ("Resampling", 1.6), ("Look-ahead of the model", 10.0)]
-        .map(|(name, ms)| LatencyPart { name: name.into(), ms })
-        .into();
+    state.latency = [
+        ("Host buffer", 2.7),
+        ("Inference budget", 8.0),
+        ("Resampling", 1.6),
+        ("Look-ahead of the model", 10.0),
+    ]
+    .map(|(name, ms)| LatencyPart {
+        name: name.into(),
+        ms,
+    })
+    .into();
     state.load.share = 0.18;
     state.load.mean_ms = 1.6;
     state.load.worst_ms = 3.1;
@@ -187,7 +218,11 @@ pub fn speech(count: usize) -> Vec<LiveColumn> {
             let t = index as f32 * 0.02;
             let beat = (t * 3.4).fract();
             let word = (t * 0.9).fract();
-            let loud = if word > 0.86 { 0.0 } else { (beat * std::f32::consts::PI).sin().max(0.0).powf(0.6) };
+            let loud = if word > 0.86 {
+                0.0
+            } else {
+                (beat * std::f32::consts::PI).sin().max(0.0).powf(0.6)
+            };
             let hiss = beat > 0.82 || (0.02..0.07).contains(&word);
             let voiced = loud > 0.35 && !hiss && word < 0.86;
             let melody = 118.0 * (1.25 - 0.35 * word + 0.12 * (t * 5.0).sin());
@@ -195,18 +230,35 @@ pub fn speech(count: usize) -> Vec<LiveColumn> {
                 std::array::from_fn(|band| {
                     let share = band as f32 / (LIVE_BANDS - 1) as f32;
                     let hz = LIVE_LOW_HZ * (LIVE_HIGH_HZ / LIVE_LOW_HZ).powf(share);
-                    let formants: f32 = [(620.0, 0.30), (1500.0 + 500.0 * (t * 2.3).sin(), 0.24), (2800.0, 0.26)]
-                        .iter()
-                        .map(|(centre, width): &(f32, f32)| (-((hz / (centre * tilt)).ln() / width).powi(2)).exp())
-                        .sum();
+                    let formants: f32 = [
+                        (620.0, 0.30),
+                        (1500.0 + 500.0 * (t * 2.3).sin(), 0.24),
+                        (2800.0, 0.26),
+                    ]
+                    .iter()
+                    .map(|(centre, width): &(f32, f32)| {
+                        (-((hz / (centre * tilt)).ln() / width).powi(2)).exp()
+                    })
+                    .sum();
                     let near = (hz / f0).round().max(1.0);
                     let comb = (-((hz / f0 - near) / 0.22).powi(2)).exp();
-                    let harmonics = if hz < 2500.0 { comb } else { 0.45 };
+                    let seen = (1.0 - (hz / f0 - 4.0) / 8.0).clamp(0.0, 1.0);
+                    let harmonics = 0.45 + (comb - 0.45) * seen;
                     let mut db = -88.0 + 8.0 * noise(seed + band as u64);
                     if voiced {
-                        db = db.max(-78.0 + loud * (26.0 + 34.0 * formants.min(1.0)) * (0.35 + 0.65 * harmonics) + 10.0 * (1.0 - share));
+                        db = db.max(
+                            -78.0
+                                + loud
+                                    * (26.0 + 34.0 * formants.min(1.0))
+                                    * (0.35 + 0.65 * harmonics)
+                                + 10.0 * (1.0 - share),
+                        );
                     } else if hiss {
-                        db = db.max(-80.0 + 36.0 * (hz / 9000.0).min(1.0).powf(1.5) + 6.0 * noise(seed + 7 * band as u64));
+                        db = db.max(
+                            -80.0
+                                + 36.0 * (hz / 9000.0).min(1.0).powf(1.5)
+                                + 6.0 * noise(seed + 7 * band as u64),
+                        );
                     }
                     ((db + 90.0) / 90.0 * 255.0).clamp(0.0, 255.0) as u8
                 })
@@ -245,7 +297,11 @@ pub fn standalone() -> Standalone {
         }),
         midi_inputs: vec!["nanoKONTROL2".into()],
         midi_input: "nanoKONTROL2".into(),
-        midi_map: vec![MidiBinding { param: ParamId::Pitch, channel: 1, controller: 16 }],
+        midi_map: vec![MidiBinding {
+            param: ParamId::Pitch,
+            channel: 1,
+            controller: 16,
+        }],
         bypass_hotkey: "Ctrl + Alt + B".into(),
         ..Standalone::default()
     }
