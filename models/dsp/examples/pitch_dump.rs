@@ -3,6 +3,7 @@ use std::io::Write;
 fn main() {
     let a: Vec<String> = std::env::args().collect();
     let (list, out) = (&a[1], &a[2]);
+    let speed: f32 = a.get(5).and_then(|s| s.parse().ok()).unwrap_or(1.0);
     let snr: Option<f32> = a.get(3).and_then(|s| s.parse().ok());
     let mut n = 0;
     let mut secs = 0.0;
@@ -10,7 +11,7 @@ fn main() {
     for p in std::fs::read_to_string(list).unwrap().lines() {
         if !std::path::Path::new(&format!("/work/cache/pitch/refs/{}.npz", p.replace('/', "_"))).exists() { continue }
         let s = mien_audio::decode(format!("/work/shared/speech/{p}")).unwrap();
-        let mut x = mien_audio::resample(&s.mono(), s.rate, 24000);
+        let mut x = mien_audio::resample(&s.mono(), (s.rate as f32 * speed) as u32, 24000);
         let peak = x.iter().fold(1e-6f32, |a, b| a.max(b.abs()));
         let mut rand = || { st = st.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); (st >> 40) as f32 / 16777216.0 };
         if let Some(snr) = snr {

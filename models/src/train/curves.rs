@@ -20,6 +20,8 @@ pub fn draw(csv: &Path, picture: &Path) -> Result<()> {
         bail!("the log {csv:?} is still too short to draw");
     }
     let last = rows[rows.len() - 1][0];
+    // The first registration counts; a second picture in one process is refused, which is fine.
+    let _ = plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     let root = BitMapBackend::new(picture, (1000, 600)).into_drawing_area();
     let broken = |e: DrawingAreaErrorKind<_>| anyhow!("cannot draw {picture:?}: {e}");
     root.fill(&WHITE).map_err(broken)?;

@@ -10,8 +10,12 @@ const TAPS: usize = 41;
 pub(super) const FUTURE: usize = (super::PitchTracker::LOOKAHEAD_SAMPLES - (TAPS - 1) / 2) / 2;
 /// Decimated samples that are kept: as many before the instant as after it.
 pub(super) const SPAN: usize = 2 * FUTURE;
-/// Samples at 24 kHz that are kept.
-const FULL: usize = HOP + 2 * super::PitchTracker::LOOKAHEAD_SAMPLES;
+/// Number of blocks of which the power is measured, symmetrical around the instant.
+pub(super) const BLOCKS: usize = 9;
+/// Length of a block at 12 kHz (5 ms).
+const BLOCK: usize = 60;
+/// Samples at 24 kHz that are kept: from the first block to the end of the input.
+const FULL: usize = BLOCKS * BLOCK + super::PitchTracker::LOOKAHEAD_SAMPLES;
 
 /// Keeps the last 50 ms in two versions: whole, and high- and low-passed at half the rate.
 pub(super) struct Front {
@@ -42,8 +46,6 @@ impl Front {
     }
 
     pub(super) fn push(&mut self, hop: &[f32; HOP]) {
-        self.full.copy_within(HOP.., 0);
-        self.full[FULL - HOP..].copy_from_slice(hop);
         self.passed.copy_within(HOP.., 0);
         for (out, &sample) in self.passed[TAPS - 1..].iter_mut().zip(hop) {
             // One NaN would stay in the recursive filter for ever.
@@ -51,6 +53,8 @@ impl Front {
                 .high_pass
                 .step(if sample.is_finite() { sample } else { 0.0 });
         }
+        self.full.copy_within(HOP.., 0);
+        self.full[FULL - HOP..].copy_from_slice(&self.passed[TAPS - 1..]);
         self.low.copy_within(LOW_HOP.., 0);
         for (i, out) in self.low[SPAN - LOW_HOP..].iter_mut().enumerate() {
             let from = 2 * i + 1;
@@ -67,11 +71,30 @@ impl Front {
         &self.low
     }
 
-    /// The sound as it came, 30 ms of it, centred at the instant in question.
-    pub(super) fn full(&self) -> &[f32] {
-        let centre = FULL - super::PitchTracker::LOOKAHEAD_SAMPLES;
-        &self.full[centre - 360..centre + 360]
+    /// Power of each block in dB: of the whole sound, and of what lies below the low-pass.
+    pub(super) fn levels(&self) -> [[f32; BLOCKS]; 2] {
+        let full = &self.full[..2 * BLOCKS * BLOCK];
+        let low = &self.low[(SPAN - BLOCKS * BLOCK) / 2..];
+        [
+            std::array::from_fn(|i| level_db(&full[2 * i * BLOCK..2 * (i + 1) * BLOCK])),
+            std::array::from_fn(|i| level_db(&low[i * BLOCK..(i + 1) * BLOCK])),
+        ]
     }
+
+    /// Two measures of how high the spectrum lies, over 25 ms around the instant: the share of neighbouring samples
+    /// with a change of sign, and the correlation of neighbouring samples.
+    pub(super) fn brightness(&self) -> [f32; 2] {
+        let near = &self.full[4 * BLOCK..(2 * BLOCKS - 4) * BLOCK];
+        let crossings = near.windows(2).filter(|w| (w[0] < 0.0) != (w[1] < 0.0)).count();
+        let power: f32 = near.iter().map(|x| x * x).sum();
+        let product: f32 = near.windows(2).map(|w| w[0] * w[1]).sum();
+        [crossings as f32 / near.len() as f32, product / (power + 1e-9)]
+    }
+}
+
+/// Mean power in dB, at least -100.
+fn level_db(sound: &[f32]) -> f32 {
+    10.0 * (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32 + 1e-10).log10()
 }
 
 /// Hann-windowed sinc; `cutoff` relative to the sample rate.

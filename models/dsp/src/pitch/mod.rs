@@ -7,11 +7,13 @@
 
 mod candidates;
 mod front;
+mod net;
 mod track;
 mod voicing;
+mod weights;
 
 /// dev
-pub const DEFAULTS: [f32; 10] = [0.03, 0.5, 0.9, 2.0, 120.0, 1900.0, 0.2, 0.0, 0.0, 0.0];
+pub const DEFAULTS: [f32; 10] = [6.0, 10.0, 0.9, 0.0, 0.0, 2800.0, 0.0, 9.0, 0.0, 0.0];
 static PARAMS: std::sync::RwLock<[f32; 10]> = std::sync::RwLock::new(DEFAULTS);
 /// dev
 pub fn set_params(p: &[f32]) {
@@ -82,6 +84,7 @@ impl PitchTracker {
             out.push(c.strength);
             out.extend(c.traits);
         }
+        out.extend(self.voicing.clues());
     }
 
     /// Forgets the stream: the next hop is the first one.
@@ -96,7 +99,8 @@ impl PitchTracker {
         self.front.push(hop);
         self.correlator.find(self.front.low(), &mut self.candidates);
         let best = self.tracker.step(&self.candidates);
-        let (voicing, voiced) = self.voicing.step(&self.front, best.strength);
+        let beside = self.correlator.beside(self.front.low(), best.hz);
+        let (voicing, voiced) = self.voicing.step(&self.front, &best, beside);
         PitchFrame {
             f0_hz: if voiced { best.hz } else { 0.0 },
             voicing,

@@ -1,11 +1,8 @@
 use super::MIN_HZ;
 use super::candidates::{Candidate, Candidates, MOST};
+use super::weights::CANDIDATE;
 
-/// How much weaker a candidate may be for each octave that it lies higher: a sound of period T also repeats after 2 T.
-const OCTAVE_COST: f32 = 0.03;
-/// Cost of a change of pitch by one octave within a hop.
-const JUMP_COST: f32 = 0.5;
-/// Share of its memory that the tracker keeps per hop at most.
+/// Share of its memory that the tracker keeps per hop.
 const MEMORY: f32 = 0.9;
 
 /// Picks one candidate per hop, so that the path so far is the best one.
@@ -13,7 +10,17 @@ const MEMORY: f32 = 0.9;
 pub(super) struct Tracker {
     paths: [Path; MOST],
     len: usize,
-    last: Candidate,
+    last: Choice,
+}
+
+/// The pitch at the end of the best path.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Choice {
+    pub hz: f32,
+    /// What the candidate was chosen by; strength 0 where there was none.
+    pub candidate: Candidate,
+    /// How likely it is the right one of all candidates, 0 to 1.
+    pub trust: f32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -24,35 +31,40 @@ struct Path {
 }
 
 impl Tracker {
-    /// The candidate at the end of the best path. Without any the last pitch, at strength 0.
-    pub(super) fn step(&mut self, candidates: &Candidates) -> Candidate {
+    /// Without any candidate the last pitch, at strength 0.
+    pub(super) fn step(&mut self, candidates: &Candidates) -> Choice {
         let list = candidates.as_slice();
-        let mut next = [Path::default(); MOST];
-        for (path, candidate) in next.iter_mut().zip(list) {
-            let octave = (candidate.hz / MIN_HZ).log2();
-            let own = 1.0 - candidate.strength - super::p(0) * octave;
-            // A jump costs as much as both sides are sure of their pitch.
-            let reached = self.paths[..self.len]
-                .iter()
-                .map(|from| {
-                    let trust = from.strength.min(candidate.strength);
-                    super::p(2) * from.cost + super::p(1) * trust * (octave - from.octave).abs()
-                })
-                .reduce(f32::min)
-                .unwrap_or(0.0);
-            *path = Path {
-                octave,
-                strength: candidate.strength,
-                cost: own + reached,
-            };
-        }
         if list.is_empty() {
             // Silence: forget slowly, so that a short gap does not lose the path.
             for path in &mut self.paths[..self.len] {
                 path.strength *= MEMORY;
             }
-            self.last.strength = 0.0;
+            self.last = Choice { hz: self.last.hz, ..Choice::default() };
             return self.last;
+        }
+        let mut likely = [0.0_f32; MOST];
+        for (likely, candidate) in likely.iter_mut().zip(list) {
+            *likely = CANDIDATE.run(&candidate.traits);
+        }
+        let likely = &mut likely[..list.len()];
+        let top = likely.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = likely.iter().map(|z| (z - top).exp()).sum();
+
+        let mut next = [Path::default(); MOST];
+        for ((path, candidate), logit) in next.iter_mut().zip(list).zip(likely.iter()) {
+            let octave = (candidate.hz / MIN_HZ).log2();
+            // Bounded, so that no single instant can outweigh all others.
+            let own = (top - logit + sum.ln()).min(super::p(0));
+            // A jump costs as much as both sides are sure to have a pitch.
+            let reached = self.paths[..self.len]
+                .iter()
+                .map(|from| {
+                    let sure = from.strength.min(candidate.strength).max(0.0);
+                    super::p(2) * from.cost + super::p(1) * sure * (octave - from.octave).abs().min(super::p(7))
+                })
+                .reduce(f32::min)
+                .unwrap_or(0.0);
+            *path = Path { octave, strength: candidate.strength, cost: own + reached };
         }
         let mut best = 0;
         for i in 1..list.len() {
@@ -66,7 +78,7 @@ impl Tracker {
         }
         self.paths = next;
         self.len = list.len();
-        self.last = list[best];
+        self.last = Choice { hz: list[best].hz, candidate: list[best], trust: (likely[best] - top).exp() / sum };
         self.last
     }
 }

@@ -1,0 +1,222 @@
+//! Streaming equals offline, for each network and for random chunkings; a converter's promises.
+
+use mien_face::{Controls, EMOTIONS, FRAME, VoiceWeight};
+use mien_models::networks::{
+    CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY, SourceSpectra, Vocoder,
+};
+use mien_models::pack::{self, Card, LoadedPack};
+use mien_models::streaming::{Converter, EmotionProsody, PROSODY_DEFAULTS};
+use mien_models::train::checkpoint;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+const FRAMES: i64 = 90;
+
+fn random(shape: &[i64]) -> Tensor {
+    Tensor::randn(shape, (Kind::Float, Device::Cpu))
+}
+
+/// Random weights that are not at their neutral start, so that every path is in play.
+fn stir(store: &VarStore) {
+    tch::no_grad(|| {
+        for (_, mut variable) in store.variables() {
+            let noise = variable.randn_like() * 0.05;
+            let _ = variable.g_add_(&noise);
+        }
+    });
+}
+
+/// Cuts `FRAMES` into random chunks.
+fn chunks(rng: &mut StdRng) -> Vec<(i64, i64)> {
+    let mut chunks = Vec::new();
+    let mut from = 0;
+    while from < FRAMES {
+        let length = rng.random_range(1..=9).min(FRAMES - from);
+        chunks.push((from, length));
+        from += length;
+    }
+    chunks
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.size(), b.size());
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn every_network_gives_the_same_for_every_chunking() {
+    let _guard = tch::no_grad_guard();
+    tch::manual_seed(5);
+    let config = NetworkConfig::default();
+    let mut store = VarStore::new(Device::Cpu);
+    let root = store.root();
+    let encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+    let generator = Generator::new(&(&root / "generator"), &config);
+    let vocoder = Vocoder::new(&(&root / "vocoder"), &config);
+    let adapter = EmotionAdapter::new(&(&root / "emotion"), &config);
+    stir(&store);
+    // Frozen weights take the plain-Rust kernel for single frames: it must agree as well.
+    store.freeze();
+    let (mel, content) = (random(&[1, FRAMES, MEL]) * 0.3, random(&[1, FRAMES, CONTENT]));
+    let prosody = random(&[1, FRAMES, PROSODY]).abs();
+    let source = SourceSpectra {
+        pulses: random(&[1, FRAMES, FRAME as i64]),
+        noise: random(&[1, FRAMES, FRAME as i64]),
+    };
+    let voice = generator.voice(&random(&[1, config.voice]));
+    let mix = adapter.mix(&random(&[1, EMOTIONS.len() as i64]).abs());
+    let whole_content = encoder.encode(&mel);
+    let (whole_mel, whole_hidden) = generator.forward(&content, &prosody, &voice, &mut generator.state(1, &mel));
+    let whole_change = adapter.forward(&whole_hidden, &mel, &prosody, &mix, &mut adapter.state(1, &mel));
+    let whole_sound = vocoder.vocode(&mel, &prosody, &source);
+    let mut rng = StdRng::seed_from_u64(9);
+    for _ in 0..4 {
+        let (mut e, mut g) = (encoder.state(1, &mel), generator.state(1, &mel));
+        let (mut a, mut v) = (adapter.state(1, &mel), vocoder.state(1, &mel));
+        let mut parts: [Vec<Tensor>; 4] = Default::default();
+        for (from, length) in chunks(&mut rng) {
+            let cut = |t: &Tensor| t.narrow(1, from, length);
+            parts[0].push(encoder.forward(&cut(&mel), &mut e));
+            let (m, hidden) = generator.forward(&cut(&content), &cut(&prosody), &voice, &mut g);
+            parts[1].push(m);
+            parts[2].push(adapter.forward(&hidden, &cut(&mel), &cut(&prosody), &mix, &mut a));
+            let piece = SourceSpectra { pulses: cut(&source.pulses), noise: cut(&source.noise) };
+            parts[3].push(vocoder.forward(&cut(&mel), &cut(&prosody), &piece, 1.0, &mut v));
+        }
+        let wholes = [&whole_content, &whole_mel, &whole_change, &whole_sound];
+        for (name, (part, whole)) in ["content", "generator", "emotion", "vocoder"].iter().zip(parts.iter().zip(wholes)) {
+            let joined = Tensor::cat(part, 1);
+            let scale = whole.abs().max().double_value(&[]).max(1.0);
+            let difference = largest_difference(&joined, whole) / scale;
+            assert!(difference < 1e-4, "{name}: {difference}");
+        }
+    }
+}
+
+/// A small pack of random weights.
+fn random_pack(folder: &std::path::Path) -> std::path::PathBuf {
+    let config = NetworkConfig::default();
+    let store = VarStore::new(Device::Cpu);
+    let root = store.root();
+    let _encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+    let _generator = Generator::new(&(&root / "generator"), &config);
+    let _vocoder = Vocoder::new(&(&root / "vocoder"), &config);
+    stir(&store);
+    let mut tensors = checkpoint::named(&store);
+    tensors.push(("voices".into(), random(&[2, config.voice]) * 0.3));
+    let mut card = Card { kind: "voices".into(), networks: config.clone(), ..Card::default() };
+    card.description.name = "Test".into();
+    card.description.voices = ["Ada", "Bo"]
+        .map(|name| mien_face::Voice { name: name.into(), f0_mean_hz: 180.0, ..Default::default() })
+        .to_vec();
+    let path = folder.join("test.mien");
+    pack::write(&path, card, &tensors).unwrap();
+    path
+}
+
+/// Puts an emotion pack of random weights beside a pack.
+fn add_emotions(path: &std::path::Path) {
+    let config = NetworkConfig::default();
+    let store = VarStore::new(Device::Cpu);
+    let _adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
+    stir(&store);
+    let prosody: Vec<EmotionProsody> = PROSODY_DEFAULTS.to_vec();
+    let card = Card { kind: "emotion".into(), networks: config, prosody, ..Card::default() };
+    pack::write(&pack::emotion_path(path), card, &checkpoint::named(&store)).unwrap();
+}
+
+/// A second of a gliding sawtooth with pauses: voiced and unvoiced frames, loud and silent ones.
+fn speech() -> Vec<[f32; FRAME]> {
+    let mut phase = 0.0_f32;
+    let sample = |n: usize| {
+        phase = (phase + (140.0 + 60.0 * (n as f32 / 6000.0).sin()) / 24_000.0).fract();
+        if n % 9600 < 7200 { 0.3 * (1.0 - 2.0 * phase) } else { 0.0 }
+    };
+    let samples: Vec<f32> = (0..24_000).map(sample).collect();
+    samples.chunks_exact(FRAME).map(|c| std::array::from_fn(|i| c[i])).collect()
+}
+
+fn run(converter: &mut Converter, controls: &Controls) -> Vec<f32> {
+    let mut out = [0.0; FRAME];
+    let step = |frame| {
+        converter.step(frame, &mut out, controls);
+        out
+    };
+    speech().iter().flat_map(step).collect()
+}
+
+#[test]
+fn reset_gives_the_same_bits_and_voices_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = LoadedPack::load(&random_pack(folder.path())).unwrap();
+    let mut converter = Converter::new(pack.networks.clone());
+    let first = run(&mut converter, &Controls::default());
+    converter.reset();
+    assert!(run(&mut converter, &Controls::default()) == first, "a reset converter gives other bits");
+    assert!(first.iter().any(|x| x.abs() > 1e-4), "nothing came out");
+    let mut other = Controls::default();
+    other.voices[0] = VoiceWeight { index: 1, weight: 1.0 };
+    converter.reset();
+    assert!(run(&mut converter, &other) != first, "both voices sound the same");
+}
+
+#[test]
+fn no_strength_is_no_emotion_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = random_pack(folder.path());
+    let plain = LoadedPack::load(&path).unwrap();
+    let without = run(&mut Converter::new(plain.networks.clone()), &Controls::default());
+    add_emotions(&path);
+    let feeling = LoadedPack::load(&path).unwrap();
+    let mut controls = Controls { strength: 0.0, ..Controls::default() };
+    controls.emotions = [1.0; EMOTIONS.len()];
+    assert!(run(&mut Converter::new(feeling.networks.clone()), &controls) == without, "strength 0 changed bits");
+    controls.strength = 1.0;
+    assert!(run(&mut Converter::new(feeling.networks.clone()), &controls) != without, "strength 100 % changed nothing");
+}
+
+#[test]
+fn hostile_input_stays_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = random_pack(folder.path());
+    add_emotions(&path);
+    let pack = LoadedPack::load(&path).unwrap();
+    let mut converter = Converter::new(pack.networks.clone());
+    let controls = Controls {
+        emotions: [f32::NAN; EMOTIONS.len()],
+        strength: f32::INFINITY,
+        pitch_semitones: -1e9,
+        formant_semitones: f32::NAN,
+        intonation: 1e9,
+        breath: -3.0,
+        voices: [VoiceWeight { index: u32::MAX, weight: f32::NAN }; mien_face::MORPH_SLOTS],
+        auto_pitch: 7,
+    };
+    let mut out = [0.0; FRAME];
+    for input in [[f32::NAN; FRAME], [f32::INFINITY; FRAME], [1e30; FRAME], [0.0; FRAME], [-1.0; FRAME]] {
+        for _ in 0..10 {
+            converter.step(&input, &mut out, &controls);
+            assert!(out.iter().all(|x| x.is_finite() && x.abs() <= 4.0));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_pack_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = random_pack(folder.path());
+    let whole = std::fs::read(&path).unwrap();
+    let error = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        format!("{:#}", LoadedPack::load(&path).err().expect("it loaded"))
+    };
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 100;
+    flipped[last] ^= 0x40;
+    assert!(error(&flipped).contains("damaged"), "{}", error(&flipped));
+    assert!(error(&whole[..whole.len() / 2]).contains("get it again"));
+    assert!(error(b"not a pack at all").contains("get it again"));
+    assert!(error(b"").contains("get it again"));
+}
