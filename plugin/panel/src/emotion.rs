@@ -189,6 +189,15 @@ fn words_of(cx: &Cx) -> String {
 /// The first factory presets as chips: as many as fit.
 fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut left = rect.left();
+    let mut rest = rect;
+    let more = cut_right(&mut rest, 58.0);
+    if button::chip(ui, cx, more, "More…", false)
+        .on_hover_text("All presets, and yours")
+        .clicked()
+    {
+        cx.view.presets.open = true;
+    }
+    cut_right(&mut rest, 6.0);
     for preset in &FACTORY {
         let galley = ui.painter().layout_no_wrap(
             preset.name.to_owned(),
@@ -196,7 +205,7 @@ fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             cx.theme.text,
         );
         let width = galley.size().x + 20.0;
-        if left + width > rect.right() {
+        if left + width > rest.right() {
             break;
         }
         let place = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
@@ -456,17 +465,16 @@ fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], theme: Theme) -> Sha
     const RINGS: [f32; 4] = [0.35, 0.6, 0.8, 1.0];
     let mut mesh = Mesh::default();
     mesh.colored_vertex(centre, ground);
+    let colors: [egui::Rgba; COUNT] = std::array::from_fn(|index| {
+        let (lightness, chroma) = if dark { (0.48, 0.09) } else { (0.84, 0.10) };
+        oklch(lightness, chroma * vivid, HUES[index]).into()
+    });
     let tint = |direction: Vec2| {
         // Weighted by how near the direction lies to each emotion.
         let (mut sum, mut total) = (egui::Rgba::TRANSPARENT, 0.0);
         for (index, anchor) in anchors.iter().enumerate() {
             let near = ((direction.dot(*anchor) - 0.55).max(0.0) / 0.45).powi(2) + 1e-3;
-            let color = if dark {
-                oklch(0.48, 0.09 * vivid, HUES[index])
-            } else {
-                oklch(0.84, 0.10 * vivid, HUES[index])
-            };
-            sum = sum + egui::Rgba::from(color) * near;
+            sum = sum + colors[index] * near;
             total += near;
         }
         Color32::from(sum * (1.0 / total))

@@ -23,6 +23,8 @@ pub(crate) struct PresetsView {
     pub name: Option<String>,
     /// Name under which to save.
     save_as: String,
+    /// The list opens in the next frame.
+    pub open: bool,
 }
 
 /// Draws the bar.
@@ -271,6 +273,9 @@ fn preset_box(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         ink,
     );
     focus_ring(ui, cx, &response, middle, 6.0);
+    if std::mem::take(&mut cx.view.presets.open) {
+        Popup::open_id(ui.ctx(), Popup::default_response_id(&response));
+    }
     Popup::menu(&response).gap(6.0).width(270.0).show(|ui| {
         ui.set_min_width(270.0);
         preset_menu(ui, cx);

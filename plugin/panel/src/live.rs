@@ -28,6 +28,8 @@ pub(crate) struct LiveView {
     /// How many columns are on the textures.
     drawn: u64,
     theme: Option<Theme>,
+    /// Colours of both pictures in that theme.
+    ramps: Option<Box<(Ramp, Ramp)>>,
 }
 
 /// One scrolling picture.
@@ -45,7 +47,13 @@ impl LiveView {
         if !anew && total == self.drawn {
             return;
         }
-        let (own, voice) = (ramp(cx_theme, true), ramp(cx_theme, false));
+        if anew {
+            self.ramps = Some(Box::new((ramp(cx_theme, true), ramp(cx_theme, false))));
+        }
+        let Some(ramps) = self.ramps.as_deref() else {
+            return;
+        };
+        let (own, voice) = ramps;
         if anew {
             self.input = Some(Scroll::new(ctx, "mien input", own[0]));
             self.output = Some(Scroll::new(ctx, "mien output", voice[0]));
@@ -56,10 +64,10 @@ impl LiveView {
         let newest = &columns[columns.len() - fresh..];
         let first = total - fresh as u64;
         if let Some(scroll) = &mut self.input {
-            scroll.write(first, newest, &own, |column| &column.input);
+            scroll.write(first, newest, own, |column| &column.input);
         }
         if let Some(scroll) = &mut self.output {
-            scroll.write(first, newest, &voice, |column| &column.output);
+            scroll.write(first, newest, voice, |column| &column.output);
         }
         self.drawn = total;
     }
@@ -414,9 +422,11 @@ fn blocking(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         fonts::icon(26.0),
         theme.warn,
     );
-    let button_width = notice.action.as_ref().map_or(0.0, |(label, _)| {
-        button::word_width(ui, label).max(96.0) + 16.0
-    });
+    let widest = notice
+        .actions
+        .iter()
+        .map(|(label, _)| button::word_width(ui, label).max(96.0) + 16.0);
+    let button_width = widest.fold(0.0, f32::max);
     let width = (inner.width() - button_width).min(560.0);
     let title = ui.painter().text(
         pos2(inner.left(), inner.top() + 10.0),
@@ -425,25 +435,31 @@ fn blocking(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         fonts::display(15.0),
         theme.text,
     );
-    let body = text::block(
+    // Reasons that a loader gives can be long: what does not fit is in the tooltip.
+    let rows = ((inner.height() - 26.0) / 16.0).floor().max(1.0) as usize;
+    let body = text::lines(
         ui,
-        pos2(inner.left(), inner.top() + 26.0),
         width,
         &notice.text,
+        rows,
         fonts::regular(12.5),
         theme.dim,
     );
-    text::spoken(
-        ui,
-        title.union(body),
-        "notice",
-        &format!("{}. {}", notice.title, notice.text),
-    );
-    if let Some((label, action)) = &notice.action {
+    let body_rect = Rect::from_min_size(pos2(inner.left(), inner.top() + 26.0), body.size());
+    let cut = body.elided;
+    ui.painter().galley(body_rect.min, body, theme.dim);
+    let words = format!("{}. {}", notice.title, notice.text);
+    let said = text::spoken(ui, title.union(body_rect), "notice", &words);
+    if cut {
+        said.on_hover_text(&notice.text);
+    }
+    let height = 30.0 * notice.actions.len() as f32 + 6.0 * (notice.actions.len() as f32 - 1.0);
+    let mut top = inner.center().y - height / 2.0;
+    for (index, (label, action)) in notice.actions.iter().enumerate() {
         let size = vec2(button_width - 16.0, 30.0);
-        let place =
-            Rect::from_min_size(pos2(inner.right() - size.x, inner.center().y - 15.0), size);
-        if button::word(ui, cx, place, label, true).clicked() {
+        let place = Rect::from_min_size(pos2(inner.right() - size.x, top), size);
+        top += 36.0;
+        if button::word(ui, cx, place, label, index == 0).clicked() {
             cx.push(action.clone());
         }
     }
@@ -457,10 +473,10 @@ fn passing(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         _ => (icons::INFO, theme.accent),
     };
     let button_width = notice
-        .action
-        .as_ref()
+        .actions
+        .first()
         .map_or(0.0, |(label, _)| button::word_width(ui, label) + 8.0);
-    let inner_width = rect.width() - 24.0 - 40.0 - button_width;
+    let inner_width = rect.width() - 12.0 - 40.0 - button_width;
     let body = ui.painter().layout(
         notice.text.clone(),
         fonts::regular(12.0),
@@ -469,8 +485,8 @@ fn passing(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
     );
     let height = (body.size().y + 14.0).max(34.0);
     let strip = Rect::from_min_size(
-        pos2(rect.left() + 12.0, rect.bottom() - height - 10.0),
-        vec2(rect.width() - 24.0, height),
+        pos2(rect.left() + 6.0, rect.bottom() - height - 6.0),
+        vec2(rect.width() - 12.0, height),
     );
     let ground = mix(theme.surface, color, if theme.dark { 0.14 } else { 0.10 });
     ui.painter().rect(
@@ -505,7 +521,7 @@ fn passing(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         "notice",
         &format!("{}. {}", notice.title, notice.text),
     );
-    if let Some((label, action)) = &notice.action {
+    if let Some((label, action)) = notice.actions.first() {
         let size = vec2(button_width - 8.0, 24.0);
         let place = Rect::from_min_size(
             pos2(strip.right() - size.x - 6.0, strip.center().y - 12.0),
@@ -534,7 +550,7 @@ fn engine_facts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let (words, health) = notices::engine_words(cx.state);
     let color = match health {
         Health::Good => theme.good,
-        Health::Waiting => theme.accent,
+        Health::Waiting => theme.dim,
         Health::Poor => theme.warn,
         Health::Bad => theme.bad,
     };

@@ -1,6 +1,6 @@
 //! The states of Mien in words: what is going on, and what to do about it.
 
-use crate::actions::{PanelAction, StandaloneAction};
+use crate::actions::{FilePurpose, PanelAction, StandaloneAction};
 use crate::params::ParamId;
 use crate::state::{EngineStatus, PanelState};
 
@@ -21,8 +21,8 @@ pub(crate) struct Notice {
     pub gravity: Gravity,
     pub title: &'static str,
     pub text: String,
-    /// Label and meaning of its button.
-    pub action: Option<(&'static str, PanelAction)>,
+    /// Labels and meanings of its buttons, the most likely first.
+    pub actions: Vec<(&'static str, PanelAction)>,
 }
 
 /// Silence for longer than this is worth a word, in seconds.
@@ -33,7 +33,7 @@ fn notice(gravity: Gravity, title: &'static str, text: String) -> Notice {
         gravity,
         title,
         text,
-        action: None,
+        actions: Vec::new(),
     }
 }
 
@@ -44,12 +44,12 @@ pub(crate) fn current(state: &PanelState) -> Option<Notice> {
 
 /// What keeps the converted voice from being heard.
 fn blocking(state: &PanelState) -> Option<Notice> {
-    let blocking = |title, text, action| {
+    let blocking = |title, text, actions| {
         Some(Notice {
             gravity: Gravity::Blocking,
             title,
             text,
-            action,
+            actions,
         })
     };
     if let Some(problem) = state
@@ -61,7 +61,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
         return blocking(
             "The sound device is gone",
             problem,
-            Some(("Reconnect", action)),
+            vec![("Reconnect", action)],
         );
     }
     match &state.engine {
@@ -72,7 +72,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
             return blocking(
                 "The engine is missing",
                 text,
-                Some(("Look again", PanelAction::Retry)),
+                vec![("Look again", PanelAction::Retry)],
             );
         }
         EngineStatus::PackMissing { folder } => {
@@ -80,17 +80,17 @@ fn blocking(state: &PanelState) -> Option<Notice> {
                 "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again, or open one from elsewhere.",
                 folder.display()
             );
-            return blocking(
-                "No voice pack was found",
-                text,
-                Some(("Look again", PanelAction::Retry)),
-            );
+            let mut actions = vec![("Look again", PanelAction::Retry)];
+            if state.can_browse {
+                actions.push(("Open a pack…", PanelAction::Browse(FilePurpose::Pack)));
+            }
+            return blocking("No voice pack was found", text, actions);
         }
         EngineStatus::Failed(text) => {
             return blocking(
                 "The engine stopped",
                 text.clone(),
-                Some(("Start again", PanelAction::Retry)),
+                vec![("Start again", PanelAction::Retry)],
             );
         }
         _ => {}
@@ -100,7 +100,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
             "The session runs at {}. Set it to a rate between 22.05 and 192 kHz (48 kHz is best); until then your own voice passes unchanged.",
             rate_words(state.host.sample_rate)
         );
-        return blocking("This sample rate is out of reach", text, None);
+        return blocking("This sample rate is out of reach", text, Vec::new());
     }
     None
 }
@@ -131,8 +131,10 @@ fn passing(state: &PanelState) -> Option<Notice> {
             gravity: Gravity::Warning,
             title: "Overload",
             text: text.into(),
-            action: (state.values.get(ParamId::DelayMode) < 0.5)
-                .then_some(("Use Safe", PanelAction::Set(ParamId::DelayMode, 1.0))),
+            actions: (state.values.get(ParamId::DelayMode) < 0.5)
+                .then_some(("Use Safe", PanelAction::Set(ParamId::DelayMode, 1.0)))
+                .into_iter()
+                .collect(),
         });
     }
     let meters = &state.meters;

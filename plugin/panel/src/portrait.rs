@@ -148,7 +148,7 @@ impl Portrait {
         if dark {
             oklch(0.79, 0.13, self.hue)
         } else {
-            oklch(0.53, 0.14, self.hue)
+            oklch(0.515, 0.14, self.hue)
         }
     }
 

@@ -113,7 +113,7 @@ impl Theme {
                 text: grey(0.240),
                 dim: grey(0.450),
                 faint: grey(0.560),
-                accent: accent(0.530, 0.140),
+                accent: accent(0.515, 0.140),
                 accent_soft: accent(0.930, 0.040),
                 on_accent: accent(0.990, 0.006),
                 own: grey(0.480),

@@ -385,7 +385,8 @@ fn accent_hue(view: &View, state: &PanelState) -> f32 {
         }
     }
     if sum.length() > 1e-3 {
-        return sum.angle().to_degrees().rem_euclid(360.0);
+        // In whole degrees, so that a moving dot does not recolour everything in every frame.
+        return sum.angle().to_degrees().rem_euclid(360.0).round();
     }
     state.main_voice().map_or(portrait::NEUTRAL_HUE, |entry| {
         view.portrait(&entry.voice.name).hue

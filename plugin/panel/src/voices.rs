@@ -273,6 +273,9 @@ fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
     let rect = rect.shrink2(vec2(4.0, 0.0));
     let id = ui.make_persistent_id(("voice", &voice.name));
     let response = ui.interact(rect, id, Sense::click());
+    if response.gained_focus() {
+        response.scroll_to_me(None);
+    }
     let share = share_of(cx, &voice.name);
     let morphing = cx.view.voices.morphing;
     let role = if morphing {
