@@ -3,15 +3,15 @@
 //! Nothing unwinds into the caller: each function catches panics and tells them as errors.
 
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int, CStr, CString};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{Context, Result, ensure};
 use mien_face::{
-    Controls, ConverterInfo, Face, RawConverter, RawPack, Status, StepReport, Voice, FACE_VERSION, FAILED, FRAME, OK,
-    PANICKED, SAMPLE_RATE,
+    Controls, ConverterInfo, FACE_VERSION, FAILED, FRAME, Face, OK, PANICKED, RawConverter,
+    RawPack, SAMPLE_RATE, Status, StepReport, Voice,
 };
 
 use crate::pack::LoadedPack;
@@ -57,7 +57,10 @@ fn guarded(work: impl FnOnce() -> Result<()>) -> Status {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-            (format!("the engine failed inside: {}", text.unwrap_or_default()), PANICKED)
+            (
+                format!("the engine failed inside: {}", text.unwrap_or_default()),
+                PANICKED,
+            )
         }
     };
     LAST_ERROR.with(|last| *last.borrow_mut() = text);
@@ -80,7 +83,9 @@ unsafe extern "C" fn last_error(buffer: *mut u8, capacity: usize) -> usize {
 unsafe fn text<'a>(pointer: *const c_char) -> Result<&'a str> {
     ensure!(!pointer.is_null(), "a text is missing");
     // SAFETY: the caller hands in a C string that lives for the call.
-    unsafe { CStr::from_ptr(pointer) }.to_str().context("a text is not UTF-8")
+    unsafe { CStr::from_ptr(pointer) }
+        .to_str()
+        .context("a text is not UTF-8")
 }
 
 unsafe extern "C" fn load_pack(path: *const c_char, out: *mut *mut RawPack) -> Status {
@@ -157,7 +162,12 @@ unsafe extern "C" fn step(
 ) -> Status {
     guarded(|| {
         // SAFETY: both hold a frame, by the face's contract.
-        let (input, output) = unsafe { (&*input.cast::<[f32; FRAME]>(), &mut *output.cast::<[f32; FRAME]>()) };
+        let (input, output) = unsafe {
+            (
+                &*input.cast::<[f32; FRAME]>(),
+                &mut *output.cast::<[f32; FRAME]>(),
+            )
+        };
         // SAFETY: controls are readable, or null for the defaults.
         let controls = unsafe { controls.as_ref() }.copied().unwrap_or_default();
         let heard = unsafe { converter(raw) }.step(input, output, &controls);
@@ -189,9 +199,15 @@ unsafe extern "C" fn embed_voice(
     guarded(|| {
         // SAFETY: a live pack of ours; `samples` holds `length` values.
         let pack = unsafe { &*pack.cast::<PackHandle>() };
-        ensure!(!samples.is_null() && length > 0, "the recording is empty; give 5 to 30 s of speech");
+        ensure!(
+            !samples.is_null() && length > 0,
+            "the recording is empty; give 5 to 30 s of speech"
+        );
         let samples = unsafe { std::slice::from_raw_parts(samples, length) };
-        ensure!((8_000..=384_000).contains(&rate), "a recording of {rate} Hz cannot be read; give 8 to 384 kHz");
+        ensure!(
+            (8_000..=384_000).contains(&rate),
+            "a recording of {rate} Hz cannot be read; give 8 to 384 kHz"
+        );
         let voice = crate::speaker::embed(&pack.pack, samples, rate)?;
         let json = serde_json::to_vec(&voice)?;
         // SAFETY: the caller's buffer has that capacity.
@@ -204,9 +220,14 @@ unsafe extern "C" fn embed_voice(
     })
 }
 
-unsafe extern "C" fn add_voice(raw: *mut RawConverter, voice_json: *const c_char, index: *mut u32) -> Status {
+unsafe extern "C" fn add_voice(
+    raw: *mut RawConverter,
+    voice_json: *const c_char,
+    index: *mut u32,
+) -> Status {
     guarded(|| {
-        let voice: Voice = serde_json::from_str(unsafe { text(voice_json) }?).context("the voice is broken")?;
+        let voice: Voice =
+            serde_json::from_str(unsafe { text(voice_json) }?).context("the voice is broken")?;
         let place = unsafe { converter(raw) }.add_voice(&voice.embedding, voice.f0_mean_hz)?;
         // SAFETY: writable, or null.
         if let Some(index) = unsafe { index.as_mut() } {

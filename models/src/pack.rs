@@ -6,18 +6,18 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use half::f16;
-use mien_face::{EmotionInfo, PackDescription, EMOTIONS};
-use safetensors::tensor::{Dtype, TensorView};
+use mien_face::{EMOTIONS, EmotionInfo, PackDescription};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::nn::VarStore;
-use tch::{no_grad, Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::networks::{ContentEncoder, EmotionAdapter, Generator, NetworkConfig, Vocoder};
-use crate::streaming::{EmotionProsody, DELAY_SAMPLES, PROSODY_DEFAULTS};
+use crate::streaming::{DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS};
 
 /// Version of the file format.
 pub const FORMAT: u32 = 1;
@@ -91,9 +91,17 @@ pub fn write(path: &Path, mut card: Card, tensors: &[(String, Tensor)]) -> Resul
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     let mut bytes = Vec::new();
     for (name, tensor) in sorted {
-        let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view([-1]);
+        let flat = tensor
+            .detach()
+            .to_device(Device::Cpu)
+            .to_kind(Kind::Float)
+            .contiguous()
+            .view([-1]);
         let values: Vec<f32> = Vec::<f32>::try_from(&flat)?;
-        let data: Vec<u8> = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        let data: Vec<u8> = values
+            .iter()
+            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+            .collect();
         let shape: Vec<usize> = tensor.size().iter().map(|&s| s as usize).collect();
         bytes.push((name.as_str(), shape, data));
     }
@@ -104,8 +112,9 @@ pub fn write(path: &Path, mut card: Card, tensors: &[(String, Tensor)]) -> Resul
         .map(|(name, shape, data)| Ok((*name, TensorView::new(Dtype::F16, shape.clone(), data)?)))
         .collect::<Result<Vec<_>>>()?;
     let header = HashMap::from([("mien.card".to_string(), serde_json::to_string(&card)?)]);
-    safetensors::serialize_to_file(views, Some(header), path).with_context(|| format!("cannot write the pack {path:?}"))?;
-    Ok(())
+    // Not the crate's own writer: its files can be read by their owner alone.
+    let file = safetensors::serialize(views, Some(header))?;
+    std::fs::write(path, file).with_context(|| format!("cannot write the pack {path:?}"))
 }
 
 fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
@@ -131,15 +140,37 @@ pub fn read(path: &Path) -> Result<(Card, HashMap<String, Tensor>)> {
         card.format
     );
     let file = SafeTensors::deserialize(&bytes).with_context(broken)?;
-    let mut views: Vec<(String, TensorView)> = file.tensors().into_iter().map(|(n, v)| (n.to_string(), v)).collect();
+    let mut views: Vec<(String, TensorView)> = file
+        .tensors()
+        .into_iter()
+        .map(|(n, v)| (n.to_string(), v))
+        .collect();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let found = checksum(views.iter().map(|(name, view)| (name.as_str(), view.data())));
-    ensure!(found == card.sha256, "the pack {path:?} was damaged (its checksum differs); get it again");
+    let found = checksum(
+        views
+            .iter()
+            .map(|(name, view)| (name.as_str(), view.data())),
+    );
+    ensure!(
+        found == card.sha256,
+        "the pack {path:?} was damaged (its checksum differs); get it again"
+    );
     let mut tensors = HashMap::new();
     for (name, view) in &views {
-        ensure!(view.dtype() == Dtype::F16, "the pack {path:?} holds {:?} values; this version reads F16", view.dtype());
-        let values: Vec<f32> = view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect();
-        ensure!(values.iter().all(|v| v.is_finite()), "the pack {path:?} holds values that are no numbers");
+        ensure!(
+            view.dtype() == Dtype::F16,
+            "the pack {path:?} holds {:?} values; this version reads F16",
+            view.dtype()
+        );
+        let values: Vec<f32> = view
+            .data()
+            .chunks_exact(2)
+            .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect();
+        ensure!(
+            values.iter().all(|v| v.is_finite()),
+            "the pack {path:?} holds values that are no numbers"
+        );
         let shape: Vec<i64> = view.shape().iter().map(|&s| s as i64).collect();
         tensors.insert(name.clone(), Tensor::from_slice(&values).reshape(&shape));
     }
@@ -159,7 +190,10 @@ impl LoadedPack {
     pub fn load(path: &Path) -> Result<Self> {
         let (card, tensors) = read(path)?;
         if card.kind != "voices" {
-            bail!("{path:?} holds {} weights only; choose the voice pack it belongs to", card.kind);
+            bail!(
+                "{path:?} holds {} weights only; choose the voice pack it belongs to",
+                card.kind
+            );
         }
         check_sizes(&card.networks).with_context(|| format!("the pack {path:?}"))?;
         let mut store = VarStore::new(Device::Cpu);
@@ -169,7 +203,9 @@ impl LoadedPack {
         let generator = Generator::new(&(&root / "generator"), &config);
         let vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
-        let table = tensors.get("voices").with_context(|| format!("the pack {path:?} has no voices"))?;
+        let table = tensors
+            .get("voices")
+            .with_context(|| format!("the pack {path:?} has no voices"))?;
         let count = card.description.voices.len() as i64;
         ensure!(
             count > 0 && table.size() == [count, config.voice],
@@ -197,20 +233,43 @@ impl LoadedPack {
                 prosody = learned;
             }
             description.non_commercial |= card.description.non_commercial;
-            description.licence = format!("{}; emotions: {}", description.licence, card.description.licence);
+            description.licence = format!(
+                "{}; emotions: {}",
+                description.licence, card.description.licence
+            );
             description.trained_on.extend(card.description.trained_on);
         }
         description.emotions = emotion_infos();
         let voice_f0_hz = description.voices.iter().map(|v| v.f0_mean_hz).collect();
-        let voices = (0..count).map(|row| table.narrow(0, row, 1).contiguous()).collect();
-        let networks = Networks { config, encoder, generator, vocoder, emotion, voices, voice_f0_hz, prosody, _stores: stores };
-        Ok(Self { description, networks: std::sync::Arc::new(networks) })
+        let voices = (0..count)
+            .map(|row| table.narrow(0, row, 1).contiguous())
+            .collect();
+        let networks = Networks {
+            config,
+            encoder,
+            generator,
+            vocoder,
+            emotion,
+            voices,
+            voice_f0_hz,
+            prosody,
+            _stores: stores,
+        };
+        Ok(Self {
+            description,
+            networks: std::sync::Arc::new(networks),
+        })
     }
 }
 
 /// A damaged or hostile card must not make this program allocate without end.
 fn check_sizes(config: &NetworkConfig) -> Result<()> {
-    for trunk in [&config.content, &config.generator, &config.vocoder, &config.emotion] {
+    for trunk in [
+        &config.content,
+        &config.generator,
+        &config.vocoder,
+        &config.emotion,
+    ] {
         let blocks = trunk.dilations.len();
         ensure!(
             (1..=2048).contains(&trunk.width)
@@ -221,14 +280,25 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
             "its networks have sizes that make no sense: {trunk:?}"
         );
     }
-    ensure!((1..=1024).contains(&config.voice), "its voices have {} values each", config.voice);
+    ensure!(
+        (1..=1024).contains(&config.voice),
+        "its voices have {} values each",
+        config.voice
+    );
     Ok(())
 }
 
 fn fill(store: &mut VarStore, tensors: &HashMap<String, Tensor>) -> Result<()> {
     for (name, mut variable) in store.variables() {
-        let saved = tensors.get(&name).with_context(|| format!("lacks the weights {name}"))?;
-        ensure!(saved.size() == variable.size(), "has weights {name} of size {:?}, not {:?}", saved.size(), variable.size());
+        let saved = tensors
+            .get(&name)
+            .with_context(|| format!("lacks the weights {name}"))?;
+        ensure!(
+            saved.size() == variable.size(),
+            "has weights {name} of size {:?}, not {:?}",
+            saved.size(),
+            variable.size()
+        );
         no_grad(|| variable.copy_(saved));
     }
     store.freeze();

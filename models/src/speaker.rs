@@ -5,14 +5,14 @@
 //! that could disagree with the generator (code fitting as in Chen et al. 2019, "Sample efficient
 //! adaptive text-to-speech", SEA-EMB).
 
-use anyhow::{ensure, Result};
-use mien_face::{Voice, SAMPLE_RATE};
-use tch::{no_grad, Tensor};
+use anyhow::{Result, ensure};
+use mien_face::{SAMPLE_RATE, Voice};
+use tch::{Tensor, no_grad};
 
-use crate::networks::{normalise_mel, prosody_features, LOOK_AHEAD, MEL, PROSODY};
+use crate::networks::{LOOK_AHEAD, MEL, PROSODY, normalise_mel, prosody_features};
 use crate::pack::LoadedPack;
 use crate::train::config::OptimizerConfig;
-use crate::train::features::{loudness, Features};
+use crate::train::features::{Features, loudness};
 use crate::train::losses::mel_losses;
 use crate::train::optimizer::AdamW;
 
@@ -27,20 +27,38 @@ const STEPS: u64 = 80;
 /// # Errors
 /// When the recording holds less than two seconds or no voice.
 pub fn embed(pack: &LoadedPack, samples: &[f32], rate: u32) -> Result<Voice> {
-    let clean: Vec<f32> = samples.iter().map(|x| if x.is_finite() { *x } else { 0.0 }).collect();
+    let clean: Vec<f32> = samples
+        .iter()
+        .map(|x| if x.is_finite() { *x } else { 0.0 })
+        .collect();
     let sound = mien_audio::resample(&clean, rate, SAMPLE_RATE);
     let mut features = Features::analyse(&sound);
-    ensure!(features.mel.len() >= LEAST, "the recording is shorter than two seconds; give 5 to 30 s of speech");
+    ensure!(
+        features.mel.len() >= LEAST,
+        "the recording is shorter than two seconds; give 5 to 30 s of speech"
+    );
     features.mel.truncate(MOST);
-    let voiced: Vec<f32> = features.pitch.iter().take(MOST).map(|p| p[0]).filter(|&f| f > 0.0).collect();
-    ensure!(voiced.len() >= 50, "no voice was found in the recording; give 5 to 30 s of clear speech");
+    let voiced: Vec<f32> = features
+        .pitch
+        .iter()
+        .take(MOST)
+        .map(|p| p[0])
+        .filter(|&f| f > 0.0)
+        .collect();
+    ensure!(
+        voiced.len() >= 50,
+        "no voice was found in the recording; give 5 to 30 s of clear speech"
+    );
     let mut sorted = voiced.clone();
     sorted.sort_by(f32::total_cmp);
     let percentile = |p: f32| sorted[((sorted.len() - 1) as f32 * p) as usize];
     let mean = voiced.iter().map(|f| f.log2()).sum::<f32>() / voiced.len() as f32;
     Ok(Voice {
         name: "My voice".into(),
-        description: format!("Made from {:.0} s of a recording", features.mel.len() as f32 / 100.0),
+        description: format!(
+            "Made from {:.0} s of a recording",
+            features.mel.len() as f32 / 100.0
+        ),
         gender: String::new(),
         f0_low_hz: percentile(0.05),
         f0_mean_hz: mean.exp2(),
@@ -65,14 +83,25 @@ fn fit(pack: &LoadedPack, features: &Features) -> Result<Vec<f32>> {
         })
         .collect();
     let usable = frames - LOOK_AHEAD;
-    let prosody = Tensor::from_slice(&prosody).reshape([1, frames, PROSODY]).narrow(1, 0, usable);
+    let prosody = Tensor::from_slice(&prosody)
+        .reshape([1, frames, PROSODY])
+        .narrow(1, 0, usable);
     let content = no_grad(|| networks.encoder.encode(&mel)).narrow(1, LOOK_AHEAD, usable);
     let target = mel.narrow(1, 0, usable);
     let mask = target.ones_like();
     let middle = Tensor::cat(&networks.voices, 0).mean_dim([0].as_slice(), true, None);
     let embedding = middle.copy().set_requires_grad(true);
-    let config = OptimizerConfig { learning_rate: 0.03, warm_up: 5, weight_decay: 0.0, ..OptimizerConfig::default() };
-    let mut adam = AdamW::new(&config, vec![("embedding".into(), embedding.shallow_clone())], STEPS);
+    let config = OptimizerConfig {
+        learning_rate: 0.03,
+        warm_up: 5,
+        weight_decay: 0.0,
+        ..OptimizerConfig::default()
+    };
+    let mut adam = AdamW::new(
+        &config,
+        vec![("embedding".into(), embedding.shallow_clone())],
+        STEPS,
+    );
     for _ in 0..STEPS {
         let (out, _) = networks.generator.generate(&content, &prosody, &embedding);
         let (level, change) = mel_losses(&out, &target, &mask);

@@ -2,7 +2,8 @@
 
 use mien_face::{Controls, EMOTIONS, FRAME, VoiceWeight};
 use mien_models::networks::{
-    CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY, SourceSpectra, Vocoder,
+    CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY, SourceSpectra,
+    Vocoder,
 };
 use mien_models::pack::{self, Card, LoadedPack};
 use mien_models::streaming::{Converter, EmotionProsody, PROSODY_DEFAULTS};
@@ -59,7 +60,10 @@ fn every_network_gives_the_same_for_every_chunking() {
     stir(&store);
     // Frozen weights take the plain-Rust kernel for single frames: it must agree as well.
     store.freeze();
-    let (mel, content) = (random(&[1, FRAMES, MEL]) * 0.3, random(&[1, FRAMES, CONTENT]));
+    let (mel, content) = (
+        random(&[1, FRAMES, MEL]) * 0.3,
+        random(&[1, FRAMES, CONTENT]),
+    );
     let prosody = random(&[1, FRAMES, PROSODY]).abs();
     let source = SourceSpectra {
         pulses: random(&[1, FRAMES, FRAME as i64]),
@@ -68,8 +72,15 @@ fn every_network_gives_the_same_for_every_chunking() {
     let voice = generator.voice(&random(&[1, config.voice]));
     let mix = adapter.mix(&random(&[1, EMOTIONS.len() as i64]).abs());
     let whole_content = encoder.encode(&mel);
-    let (whole_mel, whole_hidden) = generator.forward(&content, &prosody, &voice, &mut generator.state(1, &mel));
-    let whole_change = adapter.forward(&whole_hidden, &mel, &prosody, &mix, &mut adapter.state(1, &mel));
+    let (whole_mel, whole_hidden) =
+        generator.forward(&content, &prosody, &voice, &mut generator.state(1, &mel));
+    let whole_change = adapter.forward(
+        &whole_hidden,
+        &mel,
+        &prosody,
+        &mix,
+        &mut adapter.state(1, &mel),
+    );
     let whole_sound = vocoder.vocode(&mel, &prosody, &source);
     let mut rng = StdRng::seed_from_u64(9);
     for _ in 0..4 {
@@ -82,11 +93,17 @@ fn every_network_gives_the_same_for_every_chunking() {
             let (m, hidden) = generator.forward(&cut(&content), &cut(&prosody), &voice, &mut g);
             parts[1].push(m);
             parts[2].push(adapter.forward(&hidden, &cut(&mel), &cut(&prosody), &mix, &mut a));
-            let piece = SourceSpectra { pulses: cut(&source.pulses), noise: cut(&source.noise) };
+            let piece = SourceSpectra {
+                pulses: cut(&source.pulses),
+                noise: cut(&source.noise),
+            };
             parts[3].push(vocoder.forward(&cut(&mel), &cut(&prosody), &piece, 1.0, &mut v));
         }
         let wholes = [&whole_content, &whole_mel, &whole_change, &whole_sound];
-        for (name, (part, whole)) in ["content", "generator", "emotion", "vocoder"].iter().zip(parts.iter().zip(wholes)) {
+        for (name, (part, whole)) in ["content", "generator", "emotion", "vocoder"]
+            .iter()
+            .zip(parts.iter().zip(wholes))
+        {
             let joined = Tensor::cat(part, 1);
             let scale = whole.abs().max().double_value(&[]).max(1.0);
             let difference = largest_difference(&joined, whole) / scale;
@@ -106,10 +123,18 @@ fn random_pack(folder: &std::path::Path) -> std::path::PathBuf {
     stir(&store);
     let mut tensors = checkpoint::named(&store);
     tensors.push(("voices".into(), random(&[2, config.voice]) * 0.3));
-    let mut card = Card { kind: "voices".into(), networks: config.clone(), ..Card::default() };
+    let mut card = Card {
+        kind: "voices".into(),
+        networks: config.clone(),
+        ..Card::default()
+    };
     card.description.name = "Test".into();
     card.description.voices = ["Ada", "Bo"]
-        .map(|name| mien_face::Voice { name: name.into(), f0_mean_hz: 180.0, ..Default::default() })
+        .map(|name| mien_face::Voice {
+            name: name.into(),
+            f0_mean_hz: 180.0,
+            ..Default::default()
+        })
         .to_vec();
     let path = folder.join("test.mien");
     pack::write(&path, card, &tensors).unwrap();
@@ -123,7 +148,12 @@ fn add_emotions(path: &std::path::Path) {
     let _adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
     stir(&store);
     let prosody: Vec<EmotionProsody> = PROSODY_DEFAULTS.to_vec();
-    let card = Card { kind: "emotion".into(), networks: config, prosody, ..Card::default() };
+    let card = Card {
+        kind: "emotion".into(),
+        networks: config,
+        prosody,
+        ..Card::default()
+    };
     pack::write(&pack::emotion_path(path), card, &checkpoint::named(&store)).unwrap();
 }
 
@@ -132,10 +162,17 @@ fn speech() -> Vec<[f32; FRAME]> {
     let mut phase = 0.0_f32;
     let sample = |n: usize| {
         phase = (phase + (140.0 + 60.0 * (n as f32 / 6000.0).sin()) / 24_000.0).fract();
-        if n % 9600 < 7200 { 0.3 * (1.0 - 2.0 * phase) } else { 0.0 }
+        if n % 9600 < 7200 {
+            0.3 * (1.0 - 2.0 * phase)
+        } else {
+            0.0
+        }
     };
     let samples: Vec<f32> = (0..24_000).map(sample).collect();
-    samples.chunks_exact(FRAME).map(|c| std::array::from_fn(|i| c[i])).collect()
+    samples
+        .chunks_exact(FRAME)
+        .map(|c| std::array::from_fn(|i| c[i]))
+        .collect()
 }
 
 fn run(converter: &mut Converter, controls: &Controls) -> Vec<f32> {
@@ -154,12 +191,21 @@ fn reset_gives_the_same_bits_and_voices_differ() {
     let mut converter = Converter::new(pack.networks.clone());
     let first = run(&mut converter, &Controls::default());
     converter.reset();
-    assert!(run(&mut converter, &Controls::default()) == first, "a reset converter gives other bits");
+    assert!(
+        run(&mut converter, &Controls::default()) == first,
+        "a reset converter gives other bits"
+    );
     assert!(first.iter().any(|x| x.abs() > 1e-4), "nothing came out");
     let mut other = Controls::default();
-    other.voices[0] = VoiceWeight { index: 1, weight: 1.0 };
+    other.voices[0] = VoiceWeight {
+        index: 1,
+        weight: 1.0,
+    };
     converter.reset();
-    assert!(run(&mut converter, &other) != first, "both voices sound the same");
+    assert!(
+        run(&mut converter, &other) != first,
+        "both voices sound the same"
+    );
 }
 
 #[test]
@@ -167,14 +213,26 @@ fn no_strength_is_no_emotion_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = random_pack(folder.path());
     let plain = LoadedPack::load(&path).unwrap();
-    let without = run(&mut Converter::new(plain.networks.clone()), &Controls::default());
+    let without = run(
+        &mut Converter::new(plain.networks.clone()),
+        &Controls::default(),
+    );
     add_emotions(&path);
     let feeling = LoadedPack::load(&path).unwrap();
-    let mut controls = Controls { strength: 0.0, ..Controls::default() };
+    let mut controls = Controls {
+        strength: 0.0,
+        ..Controls::default()
+    };
     controls.emotions = [1.0; EMOTIONS.len()];
-    assert!(run(&mut Converter::new(feeling.networks.clone()), &controls) == without, "strength 0 changed bits");
+    assert!(
+        run(&mut Converter::new(feeling.networks.clone()), &controls) == without,
+        "strength 0 changed bits"
+    );
     controls.strength = 1.0;
-    assert!(run(&mut Converter::new(feeling.networks.clone()), &controls) != without, "strength 100 % changed nothing");
+    assert!(
+        run(&mut Converter::new(feeling.networks.clone()), &controls) != without,
+        "strength 100 % changed nothing"
+    );
 }
 
 #[test]
@@ -191,11 +249,20 @@ fn hostile_input_stays_finite() {
         formant_semitones: f32::NAN,
         intonation: 1e9,
         breath: -3.0,
-        voices: [VoiceWeight { index: u32::MAX, weight: f32::NAN }; mien_face::MORPH_SLOTS],
+        voices: [VoiceWeight {
+            index: u32::MAX,
+            weight: f32::NAN,
+        }; mien_face::MORPH_SLOTS],
         auto_pitch: 7,
     };
     let mut out = [0.0; FRAME];
-    for input in [[f32::NAN; FRAME], [f32::INFINITY; FRAME], [1e30; FRAME], [0.0; FRAME], [-1.0; FRAME]] {
+    for input in [
+        [f32::NAN; FRAME],
+        [f32::INFINITY; FRAME],
+        [1e30; FRAME],
+        [0.0; FRAME],
+        [-1.0; FRAME],
+    ] {
         for _ in 0..10 {
             converter.step(&input, &mut out, &controls);
             assert!(out.iter().all(|x| x.is_finite() && x.abs() <= 4.0));
@@ -210,7 +277,7 @@ fn a_damaged_pack_says_so() {
     let whole = std::fs::read(&path).unwrap();
     let error = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        format!("{:#}", LoadedPack::load(&path).err().expect("it loaded"))
+        format!("{:#}", LoadedPack::load(&path).expect_err("it loaded"))
     };
     let mut flipped = whole.clone();
     let last = flipped.len() - 100;

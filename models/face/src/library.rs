@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::size_of;
 use std::path::{Path, PathBuf};
-use std::ptr::{null_mut, NonNull};
+use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
 use libloading::Library;
@@ -15,7 +15,9 @@ use crate::{PackDescription, Voice};
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The library cannot be opened (missing, or libtorch beside it is).
-    #[error("cannot open the engine {path}: {reason}. Run `cargo xtask install`, or set MIEN_ENGINE to the library's path")]
+    #[error(
+        "cannot open the engine {path}: {reason}. Run `cargo xtask install`, or set MIEN_ENGINE to the library's path"
+    )]
     Open {
         /// Where it was looked for.
         path: PathBuf,
@@ -23,7 +25,9 @@ pub enum EngineError {
         reason: String,
     },
     /// The library is of another version than this program.
-    #[error("the engine {path} speaks version {found} of the face, this program {FACE_VERSION}. Install both from the same release")]
+    #[error(
+        "the engine {path} speaks version {found} of the face, this program {FACE_VERSION}. Install both from the same release"
+    )]
     Version {
         /// The library.
         path: PathBuf,
@@ -97,7 +101,9 @@ impl Engine {
             description: PackDescription::default(),
         };
         pack.description = serde_json::from_slice(json.to_bytes()).map_err(|e| {
-            EngineError::Refused(format!("the engine's description of {path:?} is broken: {e}"))
+            EngineError::Refused(format!(
+                "the engine's description of {path:?} is broken: {e}"
+            ))
         })?;
         Ok(pack)
     }
@@ -253,9 +259,8 @@ impl Converter {
             .ok_or_else(|| EngineError::Refused("the voice's name holds a zero byte".into()))?;
         let mut index = 0;
         // SAFETY: all pointers are valid for the call.
-        let status = unsafe {
-            (self.engine.face.add_voice)(self.raw.as_ptr(), json.as_ptr(), &mut index)
-        };
+        let status =
+            unsafe { (self.engine.face.add_voice)(self.raw.as_ptr(), json.as_ptr(), &mut index) };
         self.engine.check(status)?;
         self.info.voices = self.info.voices.max(index + 1);
         Ok(index)

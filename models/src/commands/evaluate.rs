@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use mien_face::{Controls, EMOTIONS, SAMPLE_RATE};
 use serde_json::json;
 
 use crate::corpus::{self, Recording};
-use crate::evaluate::{compare, convert, resynthesise, Measures};
+use crate::evaluate::{Measures, compare, convert, resynthesise};
 use crate::pack::LoadedPack;
 use crate::streaming::Converter;
 
@@ -112,7 +112,10 @@ impl EvaluateArguments {
             bar.inc(1);
         }
         bar.finish();
-        println!("real-time factor of the converter on one core: {:.3}", spent / spoken);
+        println!(
+            "real-time factor of the converter on one core: {:.3}",
+            spent / spoken
+        );
         self.report(&clips, &recordings)
     }
 
@@ -127,13 +130,19 @@ impl EvaluateArguments {
             }
         }
         if by_speaker.is_empty() {
-            bail!("none of the speakers {:?} is in the given speech", self.speakers);
+            bail!(
+                "none of the speakers {:?} is in the given speech",
+                self.speakers
+            );
         }
         // Spread over each speaker's recordings, the same ones every time.
         let spread = |mut own: Vec<Recording>| {
             let step = (own.len() / self.clips.max(1)).max(1);
             own.sort_by(|a, b| a.key.cmp(&b.key));
-            own.into_iter().step_by(step).take(self.clips).collect::<Vec<_>>()
+            own.into_iter()
+                .step_by(step)
+                .take(self.clips)
+                .collect::<Vec<_>>()
         };
         Ok(by_speaker.into_values().flat_map(spread).collect())
     }
@@ -145,17 +154,27 @@ impl EvaluateArguments {
         }
         let find = |name: &String| {
             let names: Vec<&str> = voices.iter().map(|v| v.name.as_str()).collect();
-            names.iter().position(|n| n == name).with_context(|| format!("the pack has no voice {name}; it has {}", names.join(", ")))
+            names.iter().position(|n| n == name).with_context(|| {
+                format!("the pack has no voice {name}; it has {}", names.join(", "))
+            })
         };
         self.voices.iter().map(find).collect()
     }
 
     fn controls(&self, voice: usize, emotion: &str) -> Result<Controls> {
-        let mut controls = Controls { strength: self.strength / 100.0, ..Controls::default() };
+        let mut controls = Controls {
+            strength: self.strength / 100.0,
+            ..Controls::default()
+        };
         controls.voices[0].index = voice as u32;
         if emotion != "neutral" {
             let index = EMOTIONS.iter().position(|e| *e == emotion);
-            let index = index.with_context(|| format!("there is no emotion {emotion}; there are {}", EMOTIONS.join(", ")))?;
+            let index = index.with_context(|| {
+                format!(
+                    "there is no emotion {emotion}; there are {}",
+                    EMOTIONS.join(", ")
+                )
+            })?;
             controls.emotions[index] = 1.0;
         }
         Ok(controls)
@@ -163,17 +182,30 @@ impl EvaluateArguments {
 
     fn write(&self, name: &str, sound: &[f32]) -> Result<PathBuf> {
         let path = self.out.join(format!("{name}.wav"));
-        mien_audio::write(&path, &mien_audio::Sound::from_mono(sound.to_vec(), SAMPLE_RATE), mien_audio::Depth::Int24)?;
+        mien_audio::write(
+            &path,
+            &mien_audio::Sound::from_mono(sound.to_vec(), SAMPLE_RATE),
+            mien_audio::Depth::Int24,
+        )?;
         Ok(path)
     }
 
     fn report(&self, clips: &[Clip], recordings: &[Recording]) -> Result<()> {
         let rows = ["source", "resynthesis", "converted"];
-        println!("{:12} {:>4} {:>8} {:>9} {:>9} {:>9} {:>7}", "row", "n", "f0 corr", "f0 rmse", "voicing", "loudness", "MCD dB");
+        println!(
+            "{:12} {:>4} {:>8} {:>9} {:>9} {:>9} {:>7}",
+            "row", "n", "f0 corr", "f0 rmse", "voicing", "loudness", "MCD dB"
+        );
         let mut table = Vec::new();
         for row in rows {
-            let own: Vec<&Measures> = clips.iter().filter(|c| c.row == row).map(|c| &c.measures).collect();
-            let mean = |f: &dyn Fn(&Measures) -> f64| own.iter().map(|m| f(m)).sum::<f64>() / own.len().max(1) as f64;
+            let own: Vec<&Measures> = clips
+                .iter()
+                .filter(|c| c.row == row)
+                .map(|c| &c.measures)
+                .collect();
+            let mean = |f: &dyn Fn(&Measures) -> f64| {
+                own.iter().map(|m| f(m)).sum::<f64>() / own.len().max(1) as f64
+            };
             let line = [
                 mean(&|m| m.log_f0_correlation),
                 mean(&|m| m.log_f0_rmse_semitones),
@@ -183,7 +215,12 @@ impl EvaluateArguments {
             ];
             println!(
                 "{row:12} {:4} {:8.3} {:9.2} {:9.3} {:9.3} {:7.2}",
-                own.len(), line[0], line[1], line[2], line[3], line[4]
+                own.len(),
+                line[0],
+                line[1],
+                line[2],
+                line[3],
+                line[4]
             );
             table.push(json!({"row": row, "n": own.len(), "log_f0_correlation": line[0], "log_f0_rmse_semitones": line[1],
                 "voicing_error": line[2], "loudness_correlation": line[3], "mel_cepstral_distortion_db": line[4]}));
@@ -199,7 +236,10 @@ impl EvaluateArguments {
                     "text": text, "emotion": emotion, "row": c.row, "voice": c.voice, "measures": c.measures})
             })
             .collect();
-        std::fs::write(self.out.join("report.json"), serde_json::to_string_pretty(&json!({"rows": table, "clips": list}))?)?;
+        std::fs::write(
+            self.out.join("report.json"),
+            serde_json::to_string_pretty(&json!({"rows": table, "clips": list}))?,
+        )?;
         for row in ["resynthesis", "converted"] {
             let own: Vec<_> = list.iter().filter(|c| c["row"] == row).collect();
             let path = self.out.join(format!("judges-{row}.json"));
@@ -213,11 +253,21 @@ impl EvaluateArguments {
     }
 
     fn judge(&self, python: &Path, list: &Path, row: &str) -> Result<()> {
-        let script = ["models/scripts/judge.py", "../models/scripts/judge.py"].iter().map(Path::new).find(|p| p.is_file());
-        let script = script.context("models/scripts/judge.py is not here: run from the project's folder")?;
+        let script = ["models/scripts/judge.py", "../models/scripts/judge.py"]
+            .iter()
+            .map(Path::new)
+            .find(|p| p.is_file());
+        let script =
+            script.context("models/scripts/judge.py is not here: run from the project's folder")?;
         let answer = self.out.join(format!("judged-{row}.json"));
-        let status = Command::new(python).arg(script).arg(list).arg(&answer).status();
-        let status = status.with_context(|| format!("cannot start {python:?}: install models/scripts/requirements-judges.txt"))?;
+        let status = Command::new(python)
+            .arg(script)
+            .arg(list)
+            .arg(&answer)
+            .status();
+        let status = status.with_context(|| {
+            format!("cannot start {python:?}: install models/scripts/requirements-judges.txt")
+        })?;
         if !status.success() {
             bail!("the judges failed on {list:?}");
         }
@@ -238,8 +288,14 @@ impl EvaluateArguments {
             all.extend(corpus::read(path)?);
         }
         for pair in &self.targets {
-            let (voice, speaker) = pair.split_once('=').with_context(|| format!("{pair:?} is no VOICE=SPEAKER"))?;
-            let own = all.iter().filter(|r| r.speaker == speaker).take(12).map(|r| absolute(&r.path));
+            let (voice, speaker) = pair
+                .split_once('=')
+                .with_context(|| format!("{pair:?} is no VOICE=SPEAKER"))?;
+            let own = all
+                .iter()
+                .filter(|r| r.speaker == speaker)
+                .take(12)
+                .map(|r| absolute(&r.path));
             files.insert(voice.to_owned(), own.collect());
         }
         Ok(files)

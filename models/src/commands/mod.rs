@@ -22,9 +22,13 @@ enum Command {
 
 /// Runs a command line; returns the exit code.
 pub fn run(arguments: &[String]) -> i32 {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MIEN_LOG").unwrap_or_else(|_| "warn,mien_models=info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MIEN_LOG")
+        .unwrap_or_else(|_| "warn,mien_models=info".into());
     // A second command in one process finds the log already set up.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
     let parsed = match Arguments::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use tch::Device;
 
+use crate::corpus::{self, Recording, emotion_index, held_out_speakers};
 use crate::nn::set_mixed;
-use crate::corpus::{self, emotion_index, held_out_speakers, Recording};
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
 use crate::train::batches::{Item, Pool};
 use crate::train::config::{TrainConfig, VoiceConfig};
-use crate::train::emotion::{measure_prosody, EmotionNetworks, EmotionRun};
+use crate::train::emotion::{EmotionNetworks, EmotionRun, measure_prosody};
 use crate::train::export::{self, VoiceFacts};
-use crate::train::{checkpoint, emotion};
-use crate::train::features::{load_or_make, rated_key, FeatureSet, Teacher};
+use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
+use crate::train::{checkpoint, emotion};
 
 /// Trains the networks and makes a pack. Every stage goes on from its last checkpoint.
 #[derive(Debug, clap::Parser)]
@@ -93,14 +93,21 @@ impl TrainArguments {
     pub fn run(&self) -> Result<()> {
         let text = std::fs::read_to_string(&self.config)
             .with_context(|| format!("cannot read the recipe {:?}", self.config))?;
-        let config: TrainConfig = toml::from_str(&text).with_context(|| format!("{:?}", self.config))?;
+        let config: TrainConfig =
+            toml::from_str(&text).with_context(|| format!("{:?}", self.config))?;
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
         }
         tch::manual_seed(config.data.seed as i64);
         set_mixed(config.data.mixed_precision);
-        let device = if tch::Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
-        let deadline = self.minutes.map(|m| Instant::now() + Duration::from_secs_f64(m * 60.0));
+        let device = if tch::Cuda::is_available() {
+            Device::Cuda(0)
+        } else {
+            Device::Cpu
+        };
+        let deadline = self
+            .minutes
+            .map(|m| Instant::now() + Duration::from_secs_f64(m * 60.0));
         let speech = self.speech(&config)?;
         if self.stage == Stage::Features {
             return Ok(());
@@ -120,9 +127,19 @@ impl TrainArguments {
             let networks = VocoderNetworks::new(&config, device);
             let pool = speech.pool(&config, |item, r| {
                 let share = if item.wide { 3.0 } else { 1.0 };
-                config.data.free_corpora.contains(&r.corpus).then_some(share)
+                config
+                    .data
+                    .free_corpora
+                    .contains(&r.corpus)
+                    .then_some(share)
             });
-            let run = VocoderRun { config: &config, pool: Arc::new(pool), folder: self.run.clone(), deadline, device };
+            let run = VocoderRun {
+                config: &config,
+                pool: Arc::new(pool),
+                folder: self.run.clone(),
+                deadline,
+                device,
+            };
             if !run.train(&networks)? {
                 return stopped();
             }
@@ -144,7 +161,9 @@ impl TrainArguments {
 
     fn export(&self, config: &TrainConfig, speech: &Speech) -> Result<()> {
         let out = self.out.as_ref().unwrap_or(&self.run);
-        let licences = |names: &[String]| -> Vec<String> { names.iter().map(|n| speech.corpus_line(n)).collect() };
+        let licences = |names: &[String]| -> Vec<String> {
+            names.iter().map(|n| speech.corpus_line(n)).collect()
+        };
         let mut corpora = config.data.free_corpora.clone();
         corpora.extend(config.data.unlabelled_corpora.clone());
         let facts = speech.voice_facts(config)?;
@@ -166,17 +185,28 @@ impl TrainArguments {
         }
         let c = &config.data;
         let used = |r: &Recording| {
-            [&c.free_corpora, &c.emotion_corpora, &c.unlabelled_corpora].iter().any(|list| list.contains(&r.corpus))
+            [&c.free_corpora, &c.emotion_corpora, &c.unlabelled_corpora]
+                .iter()
+                .any(|list| list.contains(&r.corpus))
         };
         recordings.retain(used);
         if recordings.is_empty() {
-            bail!("none of the corpora named in [data] of {:?} is in the given folders", self.config);
+            bail!(
+                "none of the corpora named in [data] of {:?} is in the given folders",
+                self.config
+            );
         }
         let features = load_or_make(&recordings, &c.rates, &self.cache)?;
         let held_out = held_out_speakers(&recordings, c.held_out, &c.held_out_speakers);
         let read = |folder| Teacher::read(folder, config.acoustic.teacher_values);
         let teacher = self.teacher.as_deref().map(read).transpose()?.map(Arc::new);
-        let mut speech = Speech { recordings, features: Arc::new(features), held_out, speakers: Vec::new(), teacher };
+        let mut speech = Speech {
+            recordings,
+            features: Arc::new(features),
+            held_out,
+            speakers: Vec::new(),
+            teacher,
+        };
         speech.speakers = speech.training_speakers(config);
         tracing::info!(
             "{} recordings, {} speakers to train on, {} kept for validation",
@@ -190,7 +220,8 @@ impl TrainArguments {
 
 /// The trained encoder, generator and voices, for stages that build on them.
 fn load_base(base: &AcousticNetworks, run: &Path) -> Result<()> {
-    let acoustic = checkpoint::read(&run.join("acoustic.safetensors")).context("train --stage acoustic first")?;
+    let acoustic = checkpoint::read(&run.join("acoustic.safetensors"))
+        .context("train --stage acoustic first")?;
     checkpoint::load_into(&base.store, &acoustic, "ema");
     if let Ok(converted) = checkpoint::read(&run.join("convert.safetensors")) {
         checkpoint::load_into(&base.store, &converted, "ema");
@@ -212,7 +243,12 @@ impl Speech {
         let free = |r: &&Recording| config.data.free_corpora.contains(&r.corpus) && self.trains(r);
         let mut names: Vec<String> = Vec::new();
         for &rate in &config.data.rates {
-            names.extend(self.recordings.iter().filter(free).map(|r| rated_key(&r.speaker, rate)));
+            names.extend(
+                self.recordings
+                    .iter()
+                    .filter(free)
+                    .map(|r| rated_key(&r.speaker, rate)),
+            );
         }
         names.sort();
         names.dedup();
@@ -224,11 +260,19 @@ impl Speech {
     }
 
     /// Items for which `weight` tells a share, at every rate.
-    pub fn pool(&self, config: &TrainConfig, weight: impl Fn(&Item, &Recording) -> Option<f64>) -> Pool {
+    pub fn pool(
+        &self,
+        config: &TrainConfig,
+        weight: impl Fn(&Item, &Recording) -> Option<f64>,
+    ) -> Pool {
         let mut items = Vec::new();
         let wide = ["kokoro", "ravdess", "savee", "nemo"];
         for &rate in &config.data.rates {
-            for r in self.recordings.iter().filter(|r| !self.held_out.contains(&r.speaker)) {
+            for r in self
+                .recordings
+                .iter()
+                .filter(|r| !self.held_out.contains(&r.speaker))
+            {
                 let name = rated_key(&r.speaker, rate);
                 let mut item = Item {
                     key: rated_key(&r.key, rate),
@@ -269,7 +313,12 @@ impl Speech {
             let share = if r.corpus == "kokoro" { 2.0 } else { 1.0 };
             (free || d.unlabelled_corpora.contains(&r.corpus)).then_some(share)
         });
-        let shipped: Vec<&str> = config.pack.voices.iter().map(|v| v.speaker.as_str()).collect();
+        let shipped: Vec<&str> = config
+            .pack
+            .voices
+            .iter()
+            .map(|v| v.speaker.as_str())
+            .collect();
         let voices = self.pool(config, |item, r| {
             (item.rate == 1.0 && shipped.contains(&r.speaker.as_str())).then_some(1.0)
         });
@@ -277,7 +326,11 @@ impl Speech {
             bail!("none of the speakers named in [[pack.voices]] is in the given speech");
         }
         let mut held_out = Vec::new();
-        for r in self.recordings.iter().filter(|r| self.held_out.contains(&r.speaker)) {
+        for r in self
+            .recordings
+            .iter()
+            .filter(|r| self.held_out.contains(&r.speaker))
+        {
             if d.free_corpora.contains(&r.corpus) {
                 let weight = self.features.get(&r.key).map_or(0, |f| f.mel.len()) as f64;
                 held_out.push(Item {
@@ -309,8 +362,14 @@ impl Speech {
 
     /// Actors of the acted corpora.
     pub fn actors(&self, config: &TrainConfig) -> Vec<String> {
-        let acted = |r: &&Recording| config.data.emotion_corpora.contains(&r.corpus) && self.trains(r);
-        let mut names: Vec<String> = self.recordings.iter().filter(acted).map(|r| r.speaker.clone()).collect();
+        let acted =
+            |r: &&Recording| config.data.emotion_corpora.contains(&r.corpus) && self.trains(r);
+        let mut names: Vec<String> = self
+            .recordings
+            .iter()
+            .filter(acted)
+            .map(|r| r.speaker.clone())
+            .collect();
         names.sort();
         names.dedup();
         names
@@ -359,8 +418,15 @@ impl Speech {
         for (name, p) in mien_face::EMOTIONS.iter().zip(&prosody) {
             tracing::info!("{name}: {p:?}");
         }
-        let neutral = self.pool(config, |_, r| config.data.free_corpora.contains(&r.corpus).then_some(1.0));
-        let row = |v: &VoiceConfig| self.speakers.binary_search(&v.speaker).ok().map(|i| i as i64);
+        let neutral = self.pool(config, |_, r| {
+            config.data.free_corpora.contains(&r.corpus).then_some(1.0)
+        });
+        let row = |v: &VoiceConfig| {
+            self.speakers
+                .binary_search(&v.speaker)
+                .ok()
+                .map(|i| i as i64)
+        };
         Ok(EmotionRun {
             config,
             acted: Arc::new(acted),
@@ -378,27 +444,56 @@ impl Speech {
     fn voice_facts(&self, config: &TrainConfig) -> Result<Vec<VoiceFacts>> {
         let pitch = self.pitch_values(config);
         let facts = |voice: &VoiceConfig| {
-            let row = self
-                .speakers
-                .binary_search(&voice.speaker)
-                .map_err(|_| anyhow::anyhow!("the speaker {} of voice {} is not in the given speech", voice.speaker, voice.name))?;
+            let row = self.speakers.binary_search(&voice.speaker).map_err(|_| {
+                anyhow::anyhow!(
+                    "the speaker {} of voice {} is not in the given speech",
+                    voice.speaker,
+                    voice.name
+                )
+            })?;
             let mut values: Vec<f32> = pitch[row].iter().map(|v| v + 180.0_f32.log2()).collect();
             values.sort_by(f32::total_cmp);
-            let own = self.recordings.iter().filter(|r| r.speaker == voice.speaker);
-            let frames: usize = own.filter_map(|r| self.features.get(&r.key)).map(|f| f.mel.len()).sum();
-            Ok(VoiceFacts { row, pitch: values, minutes: frames as f32 / 6000.0 })
+            let own = self
+                .recordings
+                .iter()
+                .filter(|r| r.speaker == voice.speaker);
+            let frames: usize = own
+                .filter_map(|r| self.features.get(&r.key))
+                .map(|f| f.mel.len())
+                .sum();
+            Ok(VoiceFacts {
+                row,
+                pitch: values,
+                minutes: frames as f32 / 6000.0,
+            })
         };
         config.pack.voices.iter().map(facts).collect()
     }
 
     /// A corpus with its hours and licence, for the card.
     fn corpus_line(&self, corpus: &str) -> String {
-        let own: Vec<&Recording> = self.recordings.iter().filter(|r| r.corpus == corpus).collect();
-        let frames: usize = own.iter().filter_map(|r| self.features.get(&r.key)).map(|f| f.mel.len()).sum();
-        let mut licences: Vec<&str> = own.iter().map(|r| r.licence.as_str()).filter(|l| !l.is_empty()).collect();
+        let own: Vec<&Recording> = self
+            .recordings
+            .iter()
+            .filter(|r| r.corpus == corpus)
+            .collect();
+        let frames: usize = own
+            .iter()
+            .filter_map(|r| self.features.get(&r.key))
+            .map(|f| f.mel.len())
+            .sum();
+        let mut licences: Vec<&str> = own
+            .iter()
+            .map(|r| r.licence.as_str())
+            .filter(|l| !l.is_empty())
+            .collect();
         licences.sort_unstable();
         licences.dedup();
-        format!("{corpus} ({:.1} h; {})", frames as f64 / 360_000.0, licences.join(", "))
+        format!(
+            "{corpus} ({:.1} h; {})",
+            frames as f64 / 360_000.0,
+            licences.join(", ")
+        )
     }
 
     /// Mean pitch of each speaker as the networks read it (log₂ of Hz over 180).
@@ -411,16 +506,30 @@ impl Speech {
         let mut values: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
         for &rate in &config.data.rates {
             for r in &self.recordings {
-                let Ok(row) = self.speakers.binary_search(&rated_key(&r.speaker, rate)) else { continue };
-                let Some(features) = self.features.get(&rated_key(&r.key, rate)) else { continue };
-                let voiced = features.pitch.iter().filter(|p| p[0] > 0.0).map(|p| (p[0] / 180.0).log2());
+                let Ok(row) = self.speakers.binary_search(&rated_key(&r.speaker, rate)) else {
+                    continue;
+                };
+                let Some(features) = self.features.get(&rated_key(&r.key, rate)) else {
+                    continue;
+                };
+                let voiced = features
+                    .pitch
+                    .iter()
+                    .filter(|p| p[0] > 0.0)
+                    .map(|p| (p[0] / 180.0).log2());
                 values.entry(row).or_default().extend(voiced);
             }
         }
-        (0..self.speakers.len()).map(|row| values.remove(&row).unwrap_or_default()).collect()
+        (0..self.speakers.len())
+            .map(|row| values.remove(&row).unwrap_or_default())
+            .collect()
     }
 }
 
 fn mean(values: &[f32]) -> f32 {
-    if values.is_empty() { 0.0 } else { values.iter().sum::<f32>() / values.len() as f32 }
+    if values.is_empty() {
+        0.0
+    } else {
+        values.iter().sum::<f32>() / values.len() as f32
+    }
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::{emotion_name, Recording};
+use super::{Recording, emotion_name};
 
 const SOUND: [&str; 6] = ["wav", "flac", "ogg", "mp3", "m4a", "opus"];
 
@@ -15,13 +15,20 @@ const SOUND: [&str; 6] = ["wav", "flac", "ogg", "mp3", "m4a", "opus"];
 /// # Errors
 /// When the folder cannot be read, or holds no recordings that a layout explains.
 pub fn read(path: &Path) -> Result<Vec<Recording>> {
-    let manifest = if path.is_dir() { path.join("manifest.csv") } else { path.to_owned() };
+    let manifest = if path.is_dir() {
+        path.join("manifest.csv")
+    } else {
+        path.to_owned()
+    };
     let mut recordings = if manifest.is_file() {
         read_manifest(&manifest)?
     } else {
         let files = sound_files(path)?;
         let corpus = file_name(path);
-        files.iter().filter_map(|file| describe(path, file, &corpus)).collect()
+        files
+            .iter()
+            .filter_map(|file| describe(path, file, &corpus))
+            .collect()
     };
     if recordings.is_empty() {
         bail!(
@@ -47,10 +54,16 @@ fn read_manifest(path: &Path) -> Result<Vec<Recording>> {
         licence: String,
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {path:?}"))?;
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| format!("cannot read {path:?}"))?;
     let mut recordings = Vec::new();
     for (line, row) in reader.deserialize::<Row>().enumerate() {
-        let row = row.with_context(|| format!("{path:?}, record {}: it needs the columns path, corpus, speaker", line + 1))?;
+        let row = row.with_context(|| {
+            format!(
+                "{path:?}, record {}: it needs the columns path, corpus, speaker",
+                line + 1
+            )
+        })?;
         recordings.push(Recording {
             path: folder.join(&row.path),
             key: row.path,
@@ -70,9 +83,14 @@ fn sound_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).with_context(|| format!("cannot read the folder {next:?}"))? {
+        for entry in
+            fs::read_dir(&next).with_context(|| format!("cannot read the folder {next:?}"))?
+        {
             let path = entry?.path();
-            let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+            let extension = path
+                .extension()
+                .and_then(|e| e.to_str())
+                .map(str::to_ascii_lowercase);
             if path.is_dir() {
                 folders.push(path);
             } else if extension.is_some_and(|e| SOUND.contains(&e.as_str())) {
@@ -86,7 +104,11 @@ fn sound_files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// One file by its place and name; `None` where it lies directly in the corpus folder.
 fn describe(root: &Path, file: &Path, corpus: &str) -> Option<Recording> {
-    let key = file.strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/");
+    let key = file
+        .strip_prefix(root)
+        .ok()?
+        .to_string_lossy()
+        .replace('\\', "/");
     let stem = file.file_stem()?.to_str()?.to_owned();
     let parent = file_name(file.parent()?);
     let base = Recording {
@@ -95,7 +117,9 @@ fn describe(root: &Path, file: &Path, corpus: &str) -> Option<Recording> {
         ..Default::default()
     };
     let fields: Vec<&str> = stem.split('-').collect();
-    let numbers = |wanted: usize| fields.len() == wanted && fields.iter().all(|f| f.bytes().all(|b| b.is_ascii_digit()));
+    let numbers = |wanted: usize| {
+        fields.len() == wanted && fields.iter().all(|f| f.bytes().all(|b| b.is_ascii_digit()))
+    };
     if numbers(7) {
         return Some(ravdess(base, key, &fields));
     }
@@ -111,7 +135,10 @@ fn describe(root: &Path, file: &Path, corpus: &str) -> Option<Recording> {
     }
     if let Some((speaker, _)) = stem.split_once('_') {
         let parts: Vec<&str> = key.split('/').collect();
-        if speaker.starts_with(['p', 's']) && speaker[1..].parse::<u32>().is_ok() && parent == speaker {
+        if speaker.starts_with(['p', 's'])
+            && speaker[1..].parse::<u32>().is_ok()
+            && parent == speaker
+        {
             return Some(Recording {
                 speaker: format!("vctk-{speaker}"),
                 language: "en".into(),
@@ -122,7 +149,10 @@ fn describe(root: &Path, file: &Path, corpus: &str) -> Option<Recording> {
             });
         }
         // ESD: 0011/Angry/0011_000351.wav, or one folder deeper for its splits.
-        let emotion = parts.iter().map(|p| emotion_name(p)).find(|e| !e.is_empty());
+        let emotion = parts
+            .iter()
+            .map(|p| emotion_name(p))
+            .find(|e| !e.is_empty());
         if let (4, Ok(number), Some(emotion)) = (speaker.len(), speaker.parse::<u32>(), emotion) {
             return Some(Recording {
                 speaker: format!("esd-{speaker}"),
@@ -134,13 +164,29 @@ fn describe(root: &Path, file: &Path, corpus: &str) -> Option<Recording> {
         }
     }
     let speaker = key.split_once('/')?.0.to_owned();
-    Some(Recording { speaker: format!("{corpus}-{speaker}"), key, ..base })
+    Some(Recording {
+        speaker: format!("{corpus}-{speaker}"),
+        key,
+        ..base
+    })
 }
 
 /// RAVDESS: modality-channel-emotion-intensity-statement-repetition-actor; odd actors are men.
 fn ravdess(base: Recording, key: String, fields: &[&str]) -> Recording {
-    let emotions = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised"];
-    let emotion = fields[2].parse::<usize>().ok().and_then(|n| emotions.get(n.checked_sub(1)?));
+    let emotions = [
+        "neutral",
+        "calm",
+        "happy",
+        "sad",
+        "angry",
+        "fearful",
+        "disgusted",
+        "surprised",
+    ];
+    let emotion = fields[2]
+        .parse::<usize>()
+        .ok()
+        .and_then(|n| emotions.get(n.checked_sub(1)?));
     let odd = fields[6].parse::<u32>().is_ok_and(|n| n % 2 == 1);
     let text = match fields[4] {
         "01" => "kids are talking by the door",
@@ -170,11 +216,16 @@ fn vctk_text(file: &Path, speaker: &str, stem: &str) -> String {
     let root = file.ancestors().nth(3);
     let name = stem.trim_end_matches("_mic1").trim_end_matches("_mic2");
     let path = root.map(|root| root.join("txt").join(speaker).join(format!("{name}.txt")));
-    path.and_then(|p| fs::read_to_string(p).ok()).unwrap_or_default().trim().to_owned()
+    path.and_then(|p| fs::read_to_string(p).ok())
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -200,20 +251,38 @@ mod tests {
             "0011/Angry/0011_000351.wav",
             "anna/one.mp3",
         ]);
-        fs::write(root.path().join("84/121123/84-121123.trans.txt"), "84-121123-0001 HELLO YOU\n").unwrap();
+        fs::write(
+            root.path().join("84/121123/84-121123.trans.txt"),
+            "84-121123-0001 HELLO YOU\n",
+        )
+        .unwrap();
         let all = read(root.path()).unwrap();
         let by = |part: &str| all.iter().find(|r| r.key.contains(part)).unwrap();
-        assert_eq!((by("84-12").speaker.as_str(), by("84-12").text.as_str()), ("libri-84", "hello you"));
+        assert_eq!(
+            (by("84-12").speaker.as_str(), by("84-12").text.as_str()),
+            ("libri-84", "hello you")
+        );
         let actor = by("Actor");
-        assert_eq!((actor.emotion.as_str(), actor.gender.as_str()), ("angry", "f"));
+        assert_eq!(
+            (actor.emotion.as_str(), actor.gender.as_str()),
+            ("angry", "f")
+        );
         assert_eq!(by("p225").speaker, "vctk-p225");
-        assert_eq!((by("0011").speaker.as_str(), by("0011").emotion.as_str()), ("esd-0011", "angry"));
+        assert_eq!(
+            (by("0011").speaker.as_str(), by("0011").emotion.as_str()),
+            ("esd-0011", "angry")
+        );
         assert!(by("anna").speaker.ends_with("-anna"));
     }
 
     #[test]
     fn an_empty_folder_says_what_to_give() {
         let root = tree(&["notes.txt"]);
-        assert!(read(root.path()).unwrap_err().to_string().contains("manifest.csv"));
+        assert!(
+            read(root.path())
+                .unwrap_err()
+                .to_string()
+                .contains("manifest.csv")
+        );
     }
 }

@@ -65,7 +65,10 @@ pub fn held_out_speakers(recordings: &[Recording], share: f64, named: &[String])
     }
     let mut held: Vec<String> = named.to_vec();
     for speakers in corpora.values_mut() {
-        let named_here = speakers.iter().filter(|s| named.iter().any(|n| n == *s)).count();
+        let named_here = speakers
+            .iter()
+            .filter(|s| named.iter().any(|n| n == *s))
+            .count();
         if named_here > 0 || speakers.len() < 3 || share <= 0.0 {
             continue;
         }
@@ -90,7 +93,11 @@ mod tests {
     use super::*;
 
     fn recording(corpus: &str, speaker: &str) -> Recording {
-        Recording { corpus: corpus.into(), speaker: speaker.into(), ..Default::default() }
+        Recording {
+            corpus: corpus.into(),
+            speaker: speaker.into(),
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -108,7 +115,10 @@ mod tests {
     #[test]
     fn every_emotion_has_an_index_and_neutral_is_zero() {
         assert_eq!(emotion_index("neutral"), 0);
-        let indices: Vec<i64> = mien_face::EMOTIONS.iter().map(|e| emotion_index(e)).collect();
+        let indices: Vec<i64> = mien_face::EMOTIONS
+            .iter()
+            .map(|e| emotion_index(e))
+            .collect();
         assert_eq!(indices, (1..=7).collect::<Vec<i64>>());
         assert_eq!(emotion_name("Surprise"), "surprised");
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::train::features::{loudness, Features};
+use crate::train::features::{Features, loudness};
 
 /// What was measured of one recording.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -32,15 +32,28 @@ pub fn compare(source: &[f32], output: &[f32]) -> Measures {
     };
     let voiced: Vec<(f64, f64)> = (0..frames)
         .filter(|&t| a.pitch[t][0] > 0.0 && b.pitch[t][0] > 0.0)
-        .map(|t| (f64::from(a.pitch[t][0]).log2() * 12.0, f64::from(b.pitch[t][0]).log2() * 12.0))
+        .map(|t| {
+            (
+                f64::from(a.pitch[t][0]).log2() * 12.0,
+                f64::from(b.pitch[t][0]).log2() * 12.0,
+            )
+        })
         .collect();
     // Voicing counts where there is something to hear.
     let loudest = (0..frames).map(|t| level(&a, t)).fold(f64::MIN, f64::max);
-    let audible: Vec<usize> = (0..frames).filter(|&t| level(&a, t) > loudest - 9.0).collect();
-    let differing = audible.iter().filter(|&&t| (a.pitch[t][0] > 0.0) != (b.pitch[t][0] > 0.0)).count();
+    let audible: Vec<usize> = (0..frames)
+        .filter(|&t| level(&a, t) > loudest - 9.0)
+        .collect();
+    let differing = audible
+        .iter()
+        .filter(|&&t| (a.pitch[t][0] > 0.0) != (b.pitch[t][0] > 0.0))
+        .count();
     let levels: Vec<(f64, f64)> = (0..frames).map(|t| (level(&a, t), level(&b, t))).collect();
     let (mean_a, mean_b) = means(&voiced);
-    let squares: f64 = voiced.iter().map(|(x, y)| ((x - mean_a) - (y - mean_b)).powi(2)).sum();
+    let squares: f64 = voiced
+        .iter()
+        .map(|(x, y)| ((x - mean_a) - (y - mean_b)).powi(2))
+        .sum();
     let distortion: f64 = audible.iter().map(|&t| cepstral_distance(&a, &b, t)).sum();
     Measures {
         log_f0_correlation: correlation(&voiced),
@@ -48,19 +61,28 @@ pub fn compare(source: &[f32], output: &[f32]) -> Measures {
         voicing_error: differing as f64 / audible.len().max(1) as f64,
         loudness_correlation: correlation(&levels),
         mel_cepstral_distortion_db: distortion / audible.len().max(1) as f64,
-        mean_f0_hz: if voiced.is_empty() { 0.0 } else { (mean_b / 12.0).exp2() },
+        mean_f0_hz: if voiced.is_empty() {
+            0.0
+        } else {
+            (mean_b / 12.0).exp2()
+        },
     }
 }
 
 /// Kubichek (1993): `10 / ln 10 · √(2 Σ Δc²)` with cepstra of log amplitudes.
 fn cepstral_distance(a: &Features, b: &Features, frame: usize) -> f64 {
     let bands = a.mel[frame].len();
-    let difference: Vec<f64> =
-        (0..bands).map(|i| 0.5 * f64::from(a.mel[frame][i].to_f32() - b.mel[frame][i].to_f32())).collect();
+    let difference: Vec<f64> = (0..bands)
+        .map(|i| 0.5 * f64::from(a.mel[frame][i].to_f32() - b.mel[frame][i].to_f32()))
+        .collect();
     let sum: f64 = (1..=24)
         .map(|k| {
             let turn = std::f64::consts::PI * f64::from(k) / bands as f64;
-            let c: f64 = difference.iter().enumerate().map(|(i, d)| d * (turn * (i as f64 + 0.5)).cos()).sum();
+            let c: f64 = difference
+                .iter()
+                .enumerate()
+                .map(|(i, d)| d * (turn * (i as f64 + 0.5)).cos())
+                .sum();
             (c / bands as f64 * 2.0).powi(2)
         })
         .sum();
@@ -69,7 +91,10 @@ fn cepstral_distance(a: &Features, b: &Features, frame: usize) -> f64 {
 
 fn means(pairs: &[(f64, f64)]) -> (f64, f64) {
     let n = pairs.len().max(1) as f64;
-    (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n)
+    (
+        pairs.iter().map(|p| p.0).sum::<f64>() / n,
+        pairs.iter().map(|p| p.1).sum::<f64>() / n,
+    )
 }
 
 fn correlation(pairs: &[(f64, f64)]) -> f64 {
@@ -99,7 +124,11 @@ mod tests {
     fn the_same_recording_is_no_distance_away() {
         let sound = tone(|t| 150.0 + 30.0 * (4.0 * t).sin());
         let m = compare(&sound, &sound);
-        assert!(m.log_f0_correlation > 0.999 && m.voicing_error == 0.0 && m.mel_cepstral_distortion_db == 0.0);
+        assert!(
+            m.log_f0_correlation > 0.999
+                && m.voicing_error == 0.0
+                && m.mel_cepstral_distortion_db == 0.0
+        );
         assert!((m.mean_f0_hz - 150.0).abs() < 8.0, "{}", m.mean_f0_hz);
     }
 
@@ -108,7 +137,10 @@ mod tests {
         let low = tone(|t| 120.0 + 25.0 * (5.0 * t).sin());
         let high = tone(|t| 240.0 + 50.0 * (5.0 * t).sin());
         let m = compare(&low, &high);
-        assert!(m.log_f0_correlation > 0.95 && m.log_f0_rmse_semitones < 0.5, "{m:?}");
+        assert!(
+            m.log_f0_correlation > 0.95 && m.log_f0_rmse_semitones < 0.5,
+            "{m:?}"
+        );
         assert!(m.mel_cepstral_distortion_db > 1.0);
     }
 }

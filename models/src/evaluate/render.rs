@@ -1,12 +1,12 @@
 //! Sound for evaluation, by the same streaming code as the plugin.
 
 use mien_face::{Controls, FRAME};
-use tch::{no_grad, Tensor};
+use tch::{Tensor, no_grad};
 
-use crate::networks::{normalise_mel, prosody_features, SourceSpectra, MEL, PROSODY};
+use crate::networks::{MEL, PROSODY, SourceSpectra, normalise_mel, prosody_features};
 use crate::pack::LoadedPack;
-use crate::streaming::{Converter, Source, DELAY_SAMPLES};
-use crate::train::features::{loudness, Features, CENTRE};
+use crate::streaming::{Converter, DELAY_SAMPLES, Source};
+use crate::train::features::{CENTRE, Features, loudness};
 
 /// Converts a whole recording at 24 kHz frame by frame, without the delay: as long as the input.
 pub fn convert(converter: &mut Converter, sound: &[f32], controls: &Controls) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! The content encoder: what is said, without who says it.
 
-use tch::nn::Path;
 use tch::Tensor;
+use tch::nn::Path;
 
 use super::{CONTENT, CONTENT_MEL};
 use crate::nn::{ConvNeXtConfig, Linear, Trunk, TrunkState};
@@ -37,12 +37,20 @@ impl ContentEncoder {
     /// `mel`: normalised log mel `[batch, frames, ≥ CONTENT_MEL]`, the lowest bands are read →
     /// content `[batch, frames, CONTENT]`, each frame of unit variance.
     pub fn forward(&self, mel: &Tensor, state: &mut ContentState) -> Tensor {
-        let h = self.input.forward(&mel.narrow(-1, 0, CONTENT_MEL).contiguous());
-        let h = self.trunk.forward(&h, &self.trunk.modulate(None), &mut state.0);
+        let h = self
+            .input
+            .forward(&mel.narrow(-1, 0, CONTENT_MEL).contiguous());
+        let h = self
+            .trunk
+            .forward(&h, &self.trunk.modulate(None), &mut state.0);
         // A norm without parameters bounds the content, so that the bottleneck stays narrow.
-        self.bottleneck
-            .forward(&h)
-            .layer_norm(&[CONTENT], None::<&Tensor>, None::<&Tensor>, 1e-5, true)
+        self.bottleneck.forward(&h).layer_norm(
+            [CONTENT],
+            None::<&Tensor>,
+            None::<&Tensor>,
+            1e-5,
+            true,
+        )
     }
 
     /// A whole recording from an empty past.

@@ -17,7 +17,10 @@ struct Convolution {
 impl Convolution {
     fn new(path: &Path, inputs: i64, outputs: i64, kernel: [i64; 2], stride: [i64; 2]) -> Self {
         let fan = (inputs * kernel[0] * kernel[1]) as f64;
-        let init = Init::Randn { mean: 0.0, stdev: (2.0 / fan).sqrt() };
+        let init = Init::Randn {
+            mean: 0.0,
+            stdev: (2.0 / fan).sqrt(),
+        };
         Self {
             weight: path.var("weight", &[outputs, inputs, kernel[0], kernel[1]], init),
             bias: path.zeros("bias", &[outputs]),
@@ -27,7 +30,14 @@ impl Convolution {
 
     fn forward(&self, x: &Tensor) -> Tensor {
         let k = self.weight.size();
-        x.conv2d(&self.weight, Some(&self.bias), self.stride, [k[2] / 2, k[3] / 2], [1, 1], 1)
+        x.conv2d(
+            &self.weight,
+            Some(&self.bias),
+            self.stride,
+            [k[2] / 2, k[3] / 2],
+            [1, 1],
+            1,
+        )
     }
 }
 
@@ -60,13 +70,18 @@ impl MelDiscriminator {
             (2 * width, 3 * width, [3, 5], [2, 2]),
             (3 * width, 4 * width, [3, 3], [1, 2]),
         ];
-        let layer = |(i, &(a, b, k, s)): (usize, &(i64, i64, [i64; 2], [i64; 2]))| {
-            Convolution::new(&(path / format!("layer{i}")), a, b, k, s)
-        };
+        let mut layers = Vec::with_capacity(shapes.len());
+        for (i, (inputs, outputs, kernel, stride)) in shapes.into_iter().enumerate() {
+            let path = path / format!("layer{i}");
+            layers.push(Convolution::new(&path, inputs, outputs, kernel, stride));
+        }
         let deep = 4 * width;
-        let table = Init::Randn { mean: 0.0, stdev: 0.02 };
+        let table = Init::Randn {
+            mean: 0.0,
+            stdev: 0.02,
+        };
         Self {
-            layers: shapes.iter().enumerate().map(layer).collect(),
+            layers,
             score: Convolution::new(&(path / "score"), deep, 1, [3, 3], [1, 1]),
             speakers: path.var("speakers", &[speakers, deep], table),
             emotions: path.var("emotions", &[emotions, deep], table),
@@ -84,7 +99,8 @@ impl MelDiscriminator {
         }
         let who = self.speakers.index_select(0, speaker) + self.emotions.index_select(0, emotion);
         // The projection is taken where time still runs, so that every stretch must fit the voice.
-        let projected = (h.mean_dim([3].as_slice(), false, None) * who.unsqueeze(-1)).sum_dim_intlist(1, false, None);
+        let projected = (h.mean_dim([3].as_slice(), false, None) * who.unsqueeze(-1))
+            .sum_dim_intlist(1, false, None);
         let scores = self.score.forward(&h).squeeze_dim(1) + projected.unsqueeze(-1);
         Verdict { scores, features }
     }
@@ -115,7 +131,9 @@ impl SpectrogramDiscriminators {
             let score = Convolution::new(&(&path / "score"), width, 1, [3, 3], [1, 1]);
             (length, layers, score)
         };
-        Self { scales: lengths.iter().map(scale).collect() }
+        Self {
+            scales: lengths.iter().map(scale).collect(),
+        }
     }
 
     /// `sound`: `[batch, samples]`; one verdict a resolution.
@@ -127,7 +145,10 @@ impl SpectrogramDiscriminators {
                 h = layer.forward(&h).leaky_relu();
                 features.push(h.shallow_clone());
             }
-            Verdict { scores: score.forward(&h), features }
+            Verdict {
+                scores: score.forward(&h),
+                features,
+            }
         };
         self.scales.iter().map(judge).collect()
     }

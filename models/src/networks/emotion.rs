@@ -3,10 +3,10 @@
 //! It is a network of its own beside a frozen generator, so that weights trained on corpora of
 //! another licence stay in a file of their own, and so that nothing at all runs at strength 0.
 
-use tch::nn::{Init, Path};
 use tch::Tensor;
+use tch::nn::{Init, Path};
 
-use super::{NetworkConfig, MEL, PROSODY};
+use super::{MEL, NetworkConfig, PROSODY};
 use crate::nn::{Linear, Modulation, Trunk, TrunkState};
 
 /// Changes a generator's mel towards a mix of emotions.
@@ -62,13 +62,25 @@ impl EmotionAdapter {
         state: &mut EmotionState,
     ) -> Tensor {
         let size = hidden.size();
-        let emotion = mix.0.unsqueeze(1).expand([size[0], size[1], EMBEDDING], false);
-        let h = self.input.forward(&Tensor::cat(&[hidden, mel, prosody, &emotion], -1));
-        self.output.forward(&self.trunk.forward(&h, &mix.1, &mut state.0))
+        let emotion = mix
+            .0
+            .unsqueeze(1)
+            .expand([size[0], size[1], EMBEDDING], false);
+        let h = self
+            .input
+            .forward(&Tensor::cat(&[hidden, mel, prosody, &emotion], -1));
+        self.output
+            .forward(&self.trunk.forward(&h, &mix.1, &mut state.0))
     }
 
     /// A whole recording from an empty past.
-    pub fn change(&self, hidden: &Tensor, mel: &Tensor, prosody: &Tensor, weights: &Tensor) -> Tensor {
+    pub fn change(
+        &self,
+        hidden: &Tensor,
+        mel: &Tensor,
+        prosody: &Tensor,
+        weights: &Tensor,
+    ) -> Tensor {
         let mut state = self.state(hidden.size()[0], hidden);
         self.forward(hidden, mel, prosody, &self.mix(weights), &mut state)
     }
@@ -89,12 +101,21 @@ impl EmotionClassifier {
         let layer = |(i, &(inputs, outputs)): (usize, &(i64, i64))| {
             let path = path / format!("layer{i}");
             let stdev = (2.0 / (inputs as f64 * 15.0)).sqrt();
-            let weight = path.var("weight", &[outputs, inputs, 3, 5], Init::Randn { mean: 0.0, stdev });
+            let weight = path.var(
+                "weight",
+                &[outputs, inputs, 3, 5],
+                Init::Randn { mean: 0.0, stdev },
+            );
             (weight, path.zeros("bias", &[outputs]))
         };
         Self {
             convolutions: shapes.iter().enumerate().map(layer).collect(),
-            output: Linear::new(&(path / "output"), 2 * 3 * width * 13, mien_face::EMOTIONS.len() as i64 + 1, 0.3),
+            output: Linear::new(
+                &(path / "output"),
+                2 * 3 * width * 13,
+                mien_face::EMOTIONS.len() as i64 + 1,
+                0.3,
+            ),
         }
     }
 
@@ -102,10 +123,13 @@ impl EmotionClassifier {
     pub fn logits(&self, mel: &Tensor) -> Tensor {
         let mut h = mel.unsqueeze(1);
         for (weight, bias) in &self.convolutions {
-            h = h.conv2d(weight, Some(bias), [2, 2], [1, 2], [1, 1], 1).leaky_relu();
+            h = h
+                .conv2d(weight, Some(bias), [2, 2], [1, 2], [1, 1], 1)
+                .leaky_relu();
         }
         let mean = h.mean_dim([2].as_slice(), true, None);
         let spread = ((&h - &mean).square().mean_dim([2].as_slice(), true, None) + 1e-4).sqrt();
-        self.output.forward(&Tensor::cat(&[mean, spread], 1).flatten(1, -1))
+        self.output
+            .forward(&Tensor::cat(&[mean, spread], 1).flatten(1, -1))
     }
 }

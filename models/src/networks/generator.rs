@@ -1,9 +1,9 @@
 //! The generator: content, prosody and a voice in, that voice's log mel out.
 
-use tch::nn::Path;
 use tch::Tensor;
+use tch::nn::Path;
 
-use super::{NetworkConfig, CONTENT, MEL, PROSODY};
+use super::{CONTENT, MEL, NetworkConfig, PROSODY};
 use crate::nn::{Linear, Modulation, Trunk, TrunkState};
 
 /// The acoustic half of the generator; the [`super::Vocoder`] is the other.
@@ -54,7 +54,12 @@ impl Generator {
     }
 
     /// A whole recording from an empty past.
-    pub fn generate(&self, content: &Tensor, prosody: &Tensor, embedding: &Tensor) -> (Tensor, Tensor) {
+    pub fn generate(
+        &self,
+        content: &Tensor,
+        prosody: &Tensor,
+        embedding: &Tensor,
+    ) -> (Tensor, Tensor) {
         let mut state = self.state(content.size()[0], content);
         self.forward(content, prosody, &self.voice(embedding), &mut state)
     }

@@ -11,7 +11,7 @@ pub(crate) use discriminators::log_magnitude;
 pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
 pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
 pub use generator::{Generator, GeneratorState};
-pub use vocoder::{SourceSpectra, Vocoder, VocoderState, FFT, SPECTRUM};
+pub use vocoder::{FFT, SPECTRUM, SourceSpectra, Vocoder, VocoderState};
 
 use crate::nn::ConvNeXtConfig;
 
@@ -93,6 +93,15 @@ pub fn denormalise_mel(mel: &tch::Tensor) -> tch::Tensor {
 /// `f0_hz` 0 counts as unvoiced; `loudness` is a natural log of power, as in a log mel.
 pub fn prosody_features(f0_hz: f32, voicing: f32, loudness: f32) -> [f32; PROSODY as usize] {
     let voiced = if f0_hz > 0.0 { 1.0 } else { 0.0 };
-    let pitch = if f0_hz > 0.0 { (f0_hz / 180.0).log2() } else { 0.0 };
-    [voiced, pitch, voicing, (loudness + MEL_SHIFT as f32) * MEL_SCALE as f32]
+    let pitch = if f0_hz > 0.0 {
+        (f0_hz / 180.0).log2()
+    } else {
+        0.0
+    };
+    [
+        voiced,
+        pitch,
+        voicing,
+        (loudness + MEL_SHIFT as f32) * MEL_SCALE as f32,
+    ]
 }

@@ -11,7 +11,7 @@
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
-use super::{denormalise_mel, NetworkConfig, MEL};
+use super::{MEL, NetworkConfig, denormalise_mel};
 use crate::nn::{Linear, Trunk, TrunkState};
 
 /// Length of the filters' Fourier transform: a hop of 240 samples and a tail of 784.
@@ -145,15 +145,23 @@ impl Vocoder {
     }
 
     /// Adds the tails of earlier frames: `[batch, frames, FFT]` → `[batch, frames · HOP]`.
-    fn overlap_add(&self, pieces: &Tensor, batch: i64, frames: i64, state: &mut VocoderState) -> Tensor {
+    fn overlap_add(
+        &self,
+        pieces: &Tensor,
+        batch: i64,
+        frames: i64,
+        state: &mut VocoderState,
+    ) -> Tensor {
         let length = (frames - 1) * HOP + FFT;
         let parts = FFT.div_euclid(HOP) + i64::from(FFT % HOP != 0);
         let padded = pieces.constant_pad_nd([0, parts * HOP - FFT]);
         let total = (frames + parts - 1) * HOP;
         let mut sum = state.tail.constant_pad_nd([0, total - (FFT - HOP)]);
         for part in 0..parts {
-            let chunk = padded.narrow(2, part * HOP, HOP).reshape([batch, frames * HOP]);
-            sum = sum + chunk.constant_pad_nd([part * HOP, total - frames * HOP - part * HOP]);
+            let chunk = padded
+                .narrow(2, part * HOP, HOP)
+                .reshape([batch, frames * HOP]);
+            sum += chunk.constant_pad_nd([part * HOP, total - frames * HOP - part * HOP]);
         }
         state.tail = sum.narrow(1, frames * HOP, length - frames * HOP);
         sum.narrow(1, 0, frames * HOP)
@@ -195,5 +203,9 @@ fn minimum_phase(magnitude: &Tensor) -> Tensor {
     let _ = fold.narrow(0, 1, FFT / 2 - 1).fill_(2.0);
     let _ = fold.narrow(0, 0, 1).fill_(1.0);
     let _ = fold.narrow(0, FFT / 2, 1).fill_(1.0);
-    (cepstrum * fold).fft_rfft(FFT, -1, "backward").imag().tr().contiguous()
+    (cepstrum * fold)
+        .fft_rfft(FFT, -1, "backward")
+        .imag()
+        .tr()
+        .contiguous()
 }

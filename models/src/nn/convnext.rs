@@ -2,8 +2,8 @@
 //! (Siuzdak 2023) uses them for sound), each with an optional condition by feature-wise
 //! modulation (FiLM, Perez et al. 2018).
 
-use tch::nn::{Init, Path};
 use tch::Tensor;
+use tch::nn::{Init, Path};
 
 use super::Linear;
 
@@ -52,7 +52,10 @@ impl ConvNeXt {
             kernel: path.var(
                 "kernel",
                 &[config.kernel, width],
-                Init::Randn { mean: 0.0, stdev: tap },
+                Init::Randn {
+                    mean: 0.0,
+                    stdev: tap,
+                },
             ),
             kernel_bias: path.zeros("kernel_bias", &[width]),
             dilation,
@@ -80,7 +83,10 @@ impl ConvNeXt {
                 let shift = &both[1] + &self.norm_shift;
                 (scale, shift)
             }
-            _ => (self.norm_scale.shallow_clone(), self.norm_shift.shallow_clone()),
+            _ => (
+                self.norm_scale.shallow_clone(),
+                self.norm_shift.shallow_clone(),
+            ),
         }
     }
 
@@ -100,7 +106,14 @@ impl ConvNeXt {
         let width = self.kernel.size()[1];
         let image = padded.transpose(1, 2).unsqueeze(2);
         let kernel = self.kernel.tr().reshape([width, 1, 1, taps]);
-        let out = image.conv2d(&kernel, Some(&self.kernel_bias), 1, 0, [1, self.dilation], width);
+        let out = image.conv2d(
+            &kernel,
+            Some(&self.kernel_bias),
+            1,
+            0,
+            [1, self.dilation],
+            width,
+        );
         out.squeeze_dim(2).transpose(1, 2)
     }
 
@@ -110,9 +123,12 @@ impl ConvNeXt {
         *state = padded.narrow(1, frames, self.context());
         let h = self.convolve(&padded, frames);
         let width = h.size()[2];
-        let h = h.layer_norm(&[width], None::<&Tensor>, None::<&Tensor>, 1e-5, true);
+        let h = h.layer_norm([width], None::<&Tensor>, None::<&Tensor>, 1e-5, true);
         let h = condition.1.addcmul(&h, &condition.0);
-        let h = self.project.forward_mixed(&self.expand.forward_mixed(&h).silu()).to_kind(x.kind());
+        let h = self
+            .project
+            .forward_mixed(&self.expand.forward_mixed(&h).silu())
+            .to_kind(x.kind());
         x.addcmul(&h, &self.layer_scale)
     }
 }
@@ -142,15 +158,25 @@ impl Trunk {
 
     /// Turns a condition `[batch, condition]` into modulations. Live, once per change.
     pub fn modulate(&self, condition: Option<&Tensor>) -> Modulation {
-        Modulation(self.blocks.iter().map(|b| b.modulation(condition)).collect())
+        Modulation(
+            self.blocks
+                .iter()
+                .map(|b| b.modulation(condition))
+                .collect(),
+        )
     }
 
     /// An empty past for `batch` streams: silence before the first frame.
     pub fn state(&self, batch: i64, like: &Tensor) -> TrunkState {
         let empty = |block: &ConvNeXt| {
-            Tensor::zeros([batch, block.context(), self.width], (like.kind(), like.device()))
+            Tensor::zeros(
+                [batch, block.context(), self.width],
+                (like.kind(), like.device()),
+            )
         };
-        TrunkState { blocks: self.blocks.iter().map(empty).collect() }
+        TrunkState {
+            blocks: self.blocks.iter().map(empty).collect(),
+        }
     }
 
     /// `x`: `[batch, frames, width]`, any number of frames ≥ 1, going on from `state`.

@@ -47,7 +47,12 @@ fn rows<const LANES: usize>(
         let whole = width / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
             let x = &input[i..i + LANES];
-            let w = [&a[i..i + LANES], &b[i..i + LANES], &c[i..i + LANES], &d[i..i + LANES]];
+            let w = [
+                &a[i..i + LANES],
+                &b[i..i + LANES],
+                &c[i..i + LANES],
+                &d[i..i + LANES],
+            ];
             for (sum, w) in sums.iter_mut().zip(w) {
                 for lane in 0..LANES {
                     sum[lane] = multiply_add(w[lane], x[lane], sum[lane]);

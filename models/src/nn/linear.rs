@@ -39,7 +39,9 @@ impl Linear {
     /// then; the caller brings it back to float after the pair of layers inside a block.
     pub fn forward_mixed(&self, x: &Tensor) -> Tensor {
         match precision::reduced() {
-            Some(kind) => x.to_kind(kind).linear(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind))),
+            Some(kind) => x
+                .to_kind(kind)
+                .linear(&self.weight.to_kind(kind), Some(self.bias.to_kind(kind))),
             None => self.forward(x),
         }
     }
@@ -61,7 +63,8 @@ impl Linear {
         // SAFETY: all four are dense float tensors in main memory (checked by the caller and
         // made contiguous here), nothing else writes them during the call, and `output` is new.
         unsafe {
-            let slice = |t: &Tensor| std::slice::from_raw_parts(t.data_ptr() as *const f32, t.numel());
+            let slice =
+                |t: &Tensor| std::slice::from_raw_parts(t.data_ptr() as *const f32, t.numel());
             let out = std::slice::from_raw_parts_mut(output.data_ptr() as *mut f32, output.numel());
             matrix_vector(slice(&self.weight), slice(&self.bias), slice(&x), out);
         }

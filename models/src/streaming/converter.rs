@@ -3,17 +3,17 @@
 use mien_dsp::mel::MelAnalyser;
 use mien_dsp::pitch::PitchTracker;
 use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
-use tch::{no_grad, Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 use super::prosody::Sung;
-use super::{formant, ProsodyMapper, Source, VoiceMix};
+use super::{ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
-    prosody_features, ContentState, EmotionState, GeneratorState, SourceSpectra, VocoderState, LOOK_AHEAD, MEL, MEL_SCALE,
-    MEL_SHIFT, PROSODY,
+    ContentState, EmotionState, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE, MEL_SHIFT, PROSODY,
+    SourceSpectra, VocoderState, prosody_features,
 };
 use crate::nn::Modulation;
 use crate::pack::Networks;
-use crate::train::features::{loudness, BANDS, CENTRE, FLOOR};
+use crate::train::features::{BANDS, CENTRE, FLOOR, loudness};
 
 /// By how much the output lies behind the input: half the analysis window and the look-ahead.
 pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;
@@ -78,9 +78,15 @@ impl Converter {
     pub fn add_voice(&mut self, embedding: &[f32], mean_f0_hz: f32) -> anyhow::Result<usize> {
         let size = self.networks.config.voice as usize;
         if embedding.len() != size {
-            anyhow::bail!("the voice was made for another pack ({} values, this one has {size}); make it anew", embedding.len());
+            anyhow::bail!(
+                "the voice was made for another pack ({} values, this one has {size}); make it anew",
+                embedding.len()
+            );
         }
-        Ok(self.voices.push(Tensor::from_slice(embedding).reshape([1, size as i64]), mean_f0_hz))
+        Ok(self.voices.push(
+            Tensor::from_slice(embedding).reshape([1, size as i64]),
+            mean_f0_hz,
+        ))
     }
 
     /// Forgets everything that was heard.
@@ -103,13 +109,29 @@ impl Converter {
     }
 
     /// Converts one frame. Samples that are no numbers count as silence.
-    pub fn step(&mut self, input: &[f32; FRAME], output: &mut [f32; FRAME], controls: &Controls) -> StepReport {
+    pub fn step(
+        &mut self,
+        input: &[f32; FRAME],
+        output: &mut [f32; FRAME],
+        controls: &Controls,
+    ) -> StepReport {
         no_grad(|| self.convert(input, output, controls))
     }
 
-    fn convert(&mut self, input: &[f32; FRAME], output: &mut [f32; FRAME], controls: &Controls) -> StepReport {
+    fn convert(
+        &mut self,
+        input: &[f32; FRAME],
+        output: &mut [f32; FRAME],
+        controls: &Controls,
+    ) -> StepReport {
         let controls = clean(controls);
-        let input = input.map(|x| if x.is_finite() { x.clamp(-8.0, 8.0) } else { 0.0 });
+        let input = input.map(|x| {
+            if x.is_finite() {
+                x.clamp(-8.0, 8.0)
+            } else {
+                0.0
+            }
+        });
         let bands = self.mel.process(&input).bands.map(|v| v.max(FLOOR));
         let pitch = self.pitch.process(&input);
         let normalised = bands.map(|v| (v + MEL_SHIFT as f32) * MEL_SCALE as f32);
@@ -127,7 +149,9 @@ impl Converter {
         }
         self.move_emotions(&controls);
         let target = self.voices.mean_f0_hz();
-        let sung = self.prosody.map(pitch.f0_hz, level, target, &self.emotion_weights, &controls);
+        let sung = self
+            .prosody
+            .map(pitch.f0_hz, level, target, &self.emotion_weights, &controls);
         let mel = self.generate(&content, sung, pitch.voicing, &controls);
         let spoken = self.vocode(&mel, sung, pitch.voicing, &controls);
         output.copy_from_slice(&spoken);
@@ -153,19 +177,37 @@ impl Converter {
         }
     }
 
-    fn generate(&mut self, content: &Tensor, sung: Sung, voicing: f32, controls: &Controls) -> Tensor {
+    fn generate(
+        &mut self,
+        content: &Tensor,
+        sung: Sung,
+        voicing: f32,
+        controls: &Controls,
+    ) -> Tensor {
         let networks = self.networks.clone();
         let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
         let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
-        let voice = self.modulation.get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
-        let (mut mel, hidden) = networks.generator.forward(content, &prosody, voice, &mut self.generator);
+        let voice = self
+            .modulation
+            .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
+        let (mut mel, hidden) =
+            networks
+                .generator
+                .forward(content, &prosody, voice, &mut self.generator);
         let feeling = self.emotion_weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
-            if self.emotion_mix.as_ref().is_none_or(|(weights, _)| *weights != self.emotion_weights) {
-                let weights = Tensor::from_slice(&self.emotion_weights).reshape([1, EMOTIONS.len() as i64]);
+            if self
+                .emotion_mix
+                .as_ref()
+                .is_none_or(|(weights, _)| *weights != self.emotion_weights)
+            {
+                let weights =
+                    Tensor::from_slice(&self.emotion_weights).reshape([1, EMOTIONS.len() as i64]);
                 self.emotion_mix = Some((self.emotion_weights, adapter.mix(&weights)));
             }
-            let state = self.emotion.get_or_insert_with(|| adapter.state(1, &hidden));
+            let state = self
+                .emotion
+                .get_or_insert_with(|| adapter.state(1, &hidden));
             if let Some((_, mix)) = &self.emotion_mix {
                 mel = &mel + adapter.forward(&hidden, &mel, &prosody, mix, state);
             }
@@ -181,7 +223,13 @@ impl Converter {
         mel
     }
 
-    fn vocode(&mut self, mel: &Tensor, sung: Sung, voicing: f32, controls: &Controls) -> [f32; FRAME] {
+    fn vocode(
+        &mut self,
+        mel: &Tensor,
+        sung: Sung,
+        voicing: f32,
+        controls: &Controls,
+    ) -> [f32; FRAME] {
         let hop = self.source.next_hop(sung.f0_hz);
         let shape = [1, 1, FRAME as i64];
         let source = SourceSpectra {
@@ -191,16 +239,31 @@ impl Converter {
         let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
         let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
         let breath = f64::from(controls.breath);
-        let sound = self.networks.vocoder.forward(mel, &prosody, &source, breath, &mut self.vocoder);
+        let sound =
+            self.networks
+                .vocoder
+                .forward(mel, &prosody, &source, breath, &mut self.vocoder);
         let mut samples = [0.0_f32; FRAME];
         sound.contiguous().copy_data(&mut samples, FRAME);
-        samples.map(|x| if x.is_finite() { x.clamp(-4.0, 4.0) } else { 0.0 })
+        samples.map(|x| {
+            if x.is_finite() {
+                x.clamp(-4.0, 4.0)
+            } else {
+                0.0
+            }
+        })
     }
 }
 
 /// Controls within their ranges, whatever was handed in.
 fn clean(controls: &Controls) -> Controls {
-    let within = |x: f32, low: f32, high: f32, neutral: f32| if x.is_finite() { x.clamp(low, high) } else { neutral };
+    let within = |x: f32, low: f32, high: f32, neutral: f32| {
+        if x.is_finite() {
+            x.clamp(low, high)
+        } else {
+            neutral
+        }
+    };
     Controls {
         voices: controls.voices,
         emotions: controls.emotions.map(|e| within(e, 0.0, 1.0, 0.0)),

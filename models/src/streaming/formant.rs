@@ -33,7 +33,9 @@ mod tests {
         let mut mel = [-2.0_f32; BANDS];
         mel[start] = 1.0;
         shift(&mut mel, 4.0);
-        let peak = (0..BANDS).max_by(|&a, &b| mel[a].total_cmp(&mel[b])).unwrap();
+        let peak = (0..BANDS)
+            .max_by(|&a, &b| mel[a].total_cmp(&mel[b]))
+            .unwrap();
         let ratio = centres[peak] / centres[start];
         assert!((ratio - 2.0_f32.powf(4.0 / 12.0)).abs() < 0.04, "{ratio}");
     }

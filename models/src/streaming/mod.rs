@@ -7,6 +7,6 @@ mod source;
 mod voice;
 
 pub use converter::{Converter, DELAY_SAMPLES};
-pub use prosody::{EmotionProsody, ProsodyMapper, PROSODY_DEFAULTS};
+pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, ProsodyMapper};
 pub use source::{Hop, Source};
 pub use voice::VoiceMix;

@@ -43,8 +43,20 @@ pub const PROSODY_DEFAULTS: [EmotionProsody; EMOTIONS.len()] = [
     emotion(-0.06, -0.20, -0.7, -0.10, 0.0),
 ];
 
-const fn emotion(pitch_shift: f32, pitch_range: f32, loudness_shift: f32, loudness_range: f32, tremor: f32) -> EmotionProsody {
-    EmotionProsody { pitch_shift, pitch_range, loudness_shift, loudness_range, tremor }
+const fn emotion(
+    pitch_shift: f32,
+    pitch_range: f32,
+    loudness_shift: f32,
+    loudness_range: f32,
+    tremor: f32,
+) -> EmotionProsody {
+    EmotionProsody {
+        pitch_shift,
+        pitch_range,
+        loudness_shift,
+        loudness_range,
+        tremor,
+    }
 }
 
 /// Voiced frames after which a running mean is as slow as it gets: 8 s.
@@ -104,7 +116,11 @@ impl ProsodyMapper {
 
     /// Running mean of the speaker's pitch in Hz; 0 before any was heard.
     pub fn mean_f0_hz(&self) -> f32 {
-        if self.pitch_count > 0.0 { self.pitch_mean.exp2() } else { 0.0 }
+        if self.pitch_count > 0.0 {
+            self.pitch_mean.exp2()
+        } else {
+            0.0
+        }
     }
 
     /// Maps one frame. `target_mean_hz`: mean pitch of the voice; `emotions`: weights 0 to 1 that
@@ -123,7 +139,10 @@ impl ProsodyMapper {
             self.learn(pitch, loudness);
         }
         let mut wanted = EmotionProsody::default();
-        emotions.iter().zip(&self.emotions).for_each(|(&w, e)| wanted.add(e, w));
+        emotions
+            .iter()
+            .zip(&self.emotions)
+            .for_each(|(&w, e)| wanted.add(e, w));
         let match_shift = if controls.auto_pitch != 0 && self.pitch_count > 0.0 {
             target_mean_hz.max(30.0).log2() - self.pitch_mean
         } else {
@@ -134,16 +153,21 @@ impl ProsodyMapper {
         let e = self.effect;
         let sung_pitch = if voiced {
             let spread = (pitch - self.pitch_mean) * controls.intonation * e.pitch_range.exp();
-            let moved = self.pitch_mean + spread + self.shift + e.pitch_shift + self.tremor(e.tremor);
+            let moved =
+                self.pitch_mean + spread + self.shift + e.pitch_shift + self.tremor(e.tremor);
             moved.exp2().clamp(50.0, 1000.0)
         } else {
             0.0
         };
         // Silence stays silence: the change of loudness fades out far below the speaker's mean.
         let presence = ((loudness - self.loudness_mean + 7.0) / 3.0).clamp(0.0, 1.0);
-        let spread = (loudness - self.loudness_mean).clamp(-5.0, 3.0) * (e.loudness_range.exp() - 1.0);
+        let spread =
+            (loudness - self.loudness_mean).clamp(-5.0, 3.0) * (e.loudness_range.exp() - 1.0);
         let loudness = loudness + presence * (e.loudness_shift + spread);
-        Sung { f0_hz: sung_pitch, loudness }
+        Sung {
+            f0_hz: sung_pitch,
+            loudness,
+        }
     }
 
     fn learn(&mut self, pitch: f32, loudness: f32) {
@@ -200,12 +224,18 @@ mod tests {
         let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
         let speak = |t: usize| 110.0 * 2.0_f32.powf(0.2 * (t as f32 * 0.1).sin());
         let sung: Vec<f32> = (0..1200)
-            .map(|t| mapper.map(speak(t), -6.0, 220.0, &[0.0; 7], &controls()).f0_hz.log2())
+            .map(|t| {
+                mapper
+                    .map(speak(t), -6.0, 220.0, &[0.0; 7], &controls())
+                    .f0_hz
+                    .log2()
+            })
             .skip(200)
             .collect();
         let mean = sung.iter().sum::<f32>() / sung.len() as f32;
         assert!((mean - 220.0_f32.log2()).abs() < 0.03, "{}", mean.exp2());
-        let swing = sung.iter().fold(f32::MIN, |a, &b| a.max(b)) - sung.iter().fold(f32::MAX, |a, &b| a.min(b));
+        let swing = sung.iter().fold(f32::MIN, |a, &b| a.max(b))
+            - sung.iter().fold(f32::MAX, |a, &b| a.min(b));
         assert!((swing - 0.4).abs() < 0.05, "{swing}");
     }
 
@@ -228,7 +258,10 @@ mod tests {
     #[test]
     fn unvoiced_stays_unvoiced() {
         let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
-        assert_eq!(mapper.map(0.0, -9.0, 200.0, &[1.0; 7], &controls()).f0_hz, 0.0);
+        assert_eq!(
+            mapper.map(0.0, -9.0, 200.0, &[1.0; 7], &controls()).f0_hz,
+            0.0
+        );
         assert_eq!(mapper.mean_f0_hz(), 0.0);
     }
 }

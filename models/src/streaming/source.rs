@@ -32,7 +32,13 @@ impl Source {
     pub fn new(seed: u64) -> Self {
         // An all-zero state would stay zero for ever.
         let seed = seed | 1;
-        Self { phase: 0.0, f0_hz: 150.0, level: 0.0, noise: seed, seed }
+        Self {
+            phase: 0.0,
+            f0_hz: 150.0,
+            level: 0.0,
+            noise: seed,
+            seed,
+        }
     }
 
     /// Back to the start.
@@ -43,9 +49,17 @@ impl Source {
     /// The hop that ends at the moment whose pitch is `f0_hz` (0: unvoiced).
     pub fn next_hop(&mut self, f0_hz: f32) -> Hop {
         let voiced = f0_hz > 0.0;
-        let target = if voiced { f64::from(f0_hz).clamp(30.0, 2000.0) } else { self.f0_hz };
+        let target = if voiced {
+            f64::from(f0_hz).clamp(30.0, 2000.0)
+        } else {
+            self.f0_hz
+        };
         // After silence there is no pitch to glide from.
-        let from = if self.level == 0.0 { target } else { self.f0_hz };
+        let from = if self.level == 0.0 {
+            target
+        } else {
+            self.f0_hz
+        };
         let level_target = if voiced { 1.0 } else { 0.0 };
         let mut pulses = [0.0; FRAME];
         let glide = (target / from).ln();
@@ -70,7 +84,9 @@ impl Source {
         self.noise ^= self.noise << 13;
         self.noise ^= self.noise >> 7;
         self.noise ^= self.noise << 17;
-        let sum: i32 = (0..4).map(|i| ((self.noise >> (16 * i)) & 0xffff) as i32).sum();
+        let sum: i32 = (0..4)
+            .map(|i| ((self.noise >> (16 * i)) & 0xffff) as i32)
+            .sum();
         // Each part is uniform over 65536 steps, so the sum's variance is 4 · 65536² / 12.
         (sum - 2 * 65_535) as f32 / (65_536.0 / 3.0_f32.sqrt())
     }
@@ -101,11 +117,23 @@ mod tests {
             let mut source = Source::new(7);
             let hops: Vec<Hop> = (0..200).map(|_| source.next_hop(f0)).skip(1).collect();
             let power = |part: fn(&Hop) -> &[f32; FRAME]| {
-                let sum: f32 = hops.iter().flat_map(|h| part(h).iter()).map(|x| x * x).sum();
+                let sum: f32 = hops
+                    .iter()
+                    .flat_map(|h| part(h).iter())
+                    .map(|x| x * x)
+                    .sum();
                 sum / (hops.len() * FRAME) as f32
             };
-            assert!((power(|h| &h.pulses) - 1.0).abs() < 0.06, "{f0} {}", power(|h| &h.pulses));
-            assert!((power(|h| &h.noise) - 1.0).abs() < 0.06, "{}", power(|h| &h.noise));
+            assert!(
+                (power(|h| &h.pulses) - 1.0).abs() < 0.06,
+                "{f0} {}",
+                power(|h| &h.pulses)
+            );
+            assert!(
+                (power(|h| &h.noise) - 1.0).abs() < 0.06,
+                "{}",
+                power(|h| &h.noise)
+            );
         }
     }
 

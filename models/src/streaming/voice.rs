@@ -85,7 +85,11 @@ impl VoiceMix {
             None => self.goal.shallow_clone(),
             Some(now) => {
                 let distance = (&self.goal - now).abs().max().double_value(&[]);
-                if distance < 1e-3 { self.goal.shallow_clone() } else { now + (&self.goal - now) * GLIDE }
+                if distance < 1e-3 {
+                    self.goal.shallow_clone()
+                } else {
+                    now + (&self.goal - now) * GLIDE
+                }
             }
         };
         let arrived = (&self.goal - &next).abs().max().double_value(&[]) == 0.0;
@@ -97,8 +101,13 @@ impl VoiceMix {
     fn normalised(&self, controls: &Controls) -> [(usize, f32); MORPH_SLOTS] {
         let mut weights = controls.voices.map(|slot| {
             let index = slot.index as usize;
-            let usable = index < self.embeddings.len() && slot.weight.is_finite() && slot.weight > 0.0;
-            if usable { (index, slot.weight) } else { (0, 0.0) }
+            let usable =
+                index < self.embeddings.len() && slot.weight.is_finite() && slot.weight > 0.0;
+            if usable {
+                (index, slot.weight)
+            } else {
+                (0, 0.0)
+            }
         });
         let sum: f32 = weights.iter().map(|w| w.1).sum();
         if sum > 0.0 {

@@ -15,17 +15,17 @@ use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::nn::{Init, VarStore};
-use tch::{no_grad, Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::adversarial::{discriminator_loss, feature_matching, generator_loss, r1_penalty};
 use super::augment::Strength;
-use super::batches::{frame_batches, FrameBatch, Pool, Shape};
+use super::batches::{FrameBatch, Pool, Shape, frame_batches};
 use super::checkpoint;
 use super::config::{AcousticConfig, TrainConfig};
 use super::losses::{masked_mean, mel_losses};
 use super::optimizer::{AdamW, WeightMean};
 use super::session::Session;
-use crate::networks::{ContentEncoder, Generator, MelDiscriminator, CONTENT, LOOK_AHEAD};
+use crate::networks::{CONTENT, ContentEncoder, Generator, LOOK_AHEAD, MelDiscriminator};
 use crate::nn::Linear;
 
 /// The networks of this part with their training-only heads.
@@ -50,12 +50,20 @@ impl AcousticNetworks {
         let store = VarStore::new(device);
         let root = store.root();
         let networks = &config.networks;
-        let table = Init::Randn { mean: 0.0, stdev: 0.3 };
+        let table = Init::Randn {
+            mean: 0.0,
+            stdev: 0.3,
+        };
         Self {
             encoder: ContentEncoder::new(&(&root / "content"), &networks.content),
             generator: Generator::new(&(&root / "generator"), networks),
             voices: root.var("voices", &[speakers as i64, networks.voice], table),
-            teacher_head: Linear::new(&(&root / "head" / "teacher"), CONTENT, teacher.max(1) as i64, 1.0),
+            teacher_head: Linear::new(
+                &(&root / "head" / "teacher"),
+                CONTENT,
+                teacher.max(1) as i64,
+                1.0,
+            ),
             speaker_hidden: Linear::new(&(&root / "head" / "speaker_hidden"), CONTENT, 128, 1.4),
             speaker_head: Linear::new(&(&root / "head" / "speaker"), 128, speakers as i64, 0.5),
             store,
@@ -71,7 +79,8 @@ impl AcousticNetworks {
 
     fn speaker_logits(&self, content: &Tensor) -> Tensor {
         let h = self.speaker_hidden.forward(content).relu();
-        self.speaker_head.forward(&h.mean_dim([1].as_slice(), false, None))
+        self.speaker_head
+            .forward(&h.mean_dim([1].as_slice(), false, None))
     }
 }
 
@@ -113,12 +122,21 @@ impl AcousticRun<'_> {
             optimizer.restore(&saved, step);
             mean.restore(&saved, step);
         }
-        let shape = Shape { batch: c.batch, frames: c.frames };
+        let shape = Shape {
+            batch: c.batch,
+            frames: c.frames,
+        };
         let seed = self.config.data.seed.wrapping_add(optimizer.step);
         let batches = frame_batches(self.pool.clone(), shape, Strength::default(), seed);
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), 7);
         let names = ["mel", "change", "teacher", "speaker", "held_out_teacher"];
-        let mut session = Session::new(&self.folder, "acoustic", &names, (optimizer.step, c.steps), self.deadline)?;
+        let mut session = Session::new(
+            &self.folder,
+            "acoustic",
+            &names,
+            (optimizer.step, c.steps),
+            self.deadline,
+        )?;
         let mut held_out_loss = f64::NAN;
         while optimizer.step < c.steps && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
@@ -126,7 +144,7 @@ impl AcousticRun<'_> {
             let rate = optimizer.learning_rate();
             let norm = optimizer.backward_step(&terms.total);
             mean.update();
-            if held_out_loss.is_nan() || optimizer.step % 100 == 0 {
+            if held_out_loss.is_nan() || optimizer.step.is_multiple_of(100) {
                 let batch = held_out.recv()?.to_device(self.device);
                 held_out_loss = no_grad(|| self.reconstruction(networks, &batch, c).values[2]);
             }
@@ -142,7 +160,12 @@ impl AcousticRun<'_> {
         Ok(optimizer.step >= c.steps)
     }
 
-    fn reconstruction(&self, networks: &AcousticNetworks, batch: &FrameBatch, c: &AcousticConfig) -> Terms {
+    fn reconstruction(
+        &self,
+        networks: &AcousticNetworks,
+        batch: &FrameBatch,
+        c: &AcousticConfig,
+    ) -> Terms {
         let content = networks.content(&batch.heard);
         let noisy = &content + content.randn_like() * c.content_noise;
         let voices = networks.voices.index_select(0, &batch.speaker);
@@ -156,16 +179,32 @@ impl AcousticRun<'_> {
             Tensor::zeros([], (Kind::Float, self.device))
         };
         // The gradient turns round on its way into the encoder (Ganin et al. 2016).
-        let reversed = content.detach() * (1.0 + c.speaker_reversal) - &content * c.speaker_reversal;
+        let reversed =
+            content.detach() * (1.0 + c.speaker_reversal) - &content * c.speaker_reversal;
         let logits = networks.speaker_logits(&reversed);
-        let cross = logits.cross_entropy_loss(&batch.speaker, None::<&Tensor>, tch::Reduction::None, -100, 0.0);
+        let cross = logits.cross_entropy_loss(
+            &batch.speaker,
+            None::<&Tensor>,
+            tch::Reduction::None,
+            -100,
+            0.0,
+        );
         let speaker = masked_mean(&cross, &batch.known);
         let values = [&level, &change, &teacher, &speaker].map(|t| t.double_value(&[]));
-        let total = level * c.mel_weight + change * c.delta_weight + teacher * c.teacher_weight + speaker * 0.2;
+        let total = level * c.mel_weight
+            + change * c.delta_weight
+            + teacher * c.teacher_weight
+            + speaker * 0.2;
         Terms { total, values }
     }
 
-    fn save(&self, path: &Path, networks: &AcousticNetworks, optimizer: &AdamW, mean: &WeightMean) -> Result<()> {
+    fn save(
+        &self,
+        path: &Path,
+        networks: &AcousticNetworks,
+        optimizer: &AdamW,
+        mean: &WeightMean,
+    ) -> Result<()> {
         let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
         all.extend(checkpoint::prefixed("ema", mean.named()));
         all.extend(optimizer.state());
@@ -178,7 +217,8 @@ impl AcousticRun<'_> {
         let c = &self.config.acoustic;
         let adversary_store = VarStore::new(self.device);
         let root = adversary_store.root();
-        let adversary = MelDiscriminator::new(&root, networks.voices.size()[0], 8, c.discriminator_width);
+        let adversary =
+            MelDiscriminator::new(&root, networks.voices.size()[0], 8, c.discriminator_width);
         let trained = || checkpoint::named_below(&networks.store, &["generator", "voices"]);
         let path = self.folder.join(STAGE2);
         let stage1 = checkpoint::read(&self.folder.join(STAGE1))?;
@@ -196,18 +236,35 @@ impl AcousticRun<'_> {
             adversary_adam.restore(&saved, step);
             mean.restore(&saved, step);
         }
-        let shape = Shape { batch: c.batch / 2, frames: c.frames };
+        let shape = Shape {
+            batch: c.batch / 2,
+            frames: c.frames,
+        };
         let seed = self.config.data.seed.wrapping_add(99 + generator_adam.step);
         let reals = frame_batches(self.voices.clone(), shape, Strength::default(), seed);
         let sources = frame_batches(self.pool.clone(), shape, Strength::default(), seed + 1);
-        let names = ["mel", "change", "generator", "features", "content", "adversary"];
-        let mut session = Session::new(&self.folder, "convert", &names, (generator_adam.step, c.adversarial_steps), self.deadline)?;
+        let names = [
+            "mel",
+            "change",
+            "generator",
+            "features",
+            "content",
+            "adversary",
+        ];
+        let mut session = Session::new(
+            &self.folder,
+            "convert",
+            &names,
+            (generator_adam.step, c.adversarial_steps),
+            self.deadline,
+        )?;
         let mut rng = StdRng::seed_from_u64(seed);
         while generator_adam.step < c.adversarial_steps && !session.over() {
             let real = reals.recv()?.to_device(self.device);
             let source = sources.recv()?.to_device(self.device);
             let rate = generator_adam.learning_rate();
-            let (loss, mut values, fake) = self.conversion(networks, &adversary, &real, &source, c, &mut rng);
+            let (loss, mut values, fake) =
+                self.conversion(networks, &adversary, &real, &source, c, &mut rng);
             let norm = generator_adam.backward_step(&loss);
             mean.update();
             let loss = self.judge(&adversary, &real, &fake, c);
@@ -215,10 +272,22 @@ impl AcousticRun<'_> {
             adversary_adam.backward_step(&loss);
             session.record(generator_adam.step, rate, norm, &values)?;
             if session.due() {
-                self.save_conversion(&path, networks, &adversary_store, (&generator_adam, &adversary_adam), &mean)?;
+                self.save_conversion(
+                    &path,
+                    networks,
+                    &adversary_store,
+                    (&generator_adam, &adversary_adam),
+                    &mean,
+                )?;
             }
         }
-        self.save_conversion(&path, networks, &adversary_store, (&generator_adam, &adversary_adam), &mean)?;
+        self.save_conversion(
+            &path,
+            networks,
+            &adversary_store,
+            (&generator_adam, &adversary_adam),
+            &mean,
+        )?;
         session.finish();
         Ok(generator_adam.step >= c.adversarial_steps)
     }
@@ -233,7 +302,10 @@ impl AcousticRun<'_> {
     ) -> Result<()> {
         let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
         all.extend(checkpoint::prefixed("ema", mean.named()));
-        all.extend(checkpoint::prefixed("adversary", checkpoint::named(adversary)));
+        all.extend(checkpoint::prefixed(
+            "adversary",
+            checkpoint::named(adversary),
+        ));
         all.extend(adams.0.state());
         all.extend(adams.1.state());
         all.push(("step".into(), Tensor::from(adams.0.step as i64)));
@@ -252,38 +324,64 @@ impl AcousticRun<'_> {
     ) -> (Tensor, Vec<f64>, Fake) {
         let (real_content, source_content) = no_grad(|| {
             // The shipped voices are heard disturbed, so that their own clean content is no crutch.
-            (networks.content(&real.heard), networks.content(&source.clean))
+            (
+                networks.content(&real.heard),
+                networks.content(&source.clean),
+            )
         });
         let voices = networks.voices.index_select(0, &real.speaker);
-        let (same, _) = networks.generator.generate(&real_content, &real.prosody, &voices);
+        let (same, _) = networks
+            .generator
+            .generate(&real_content, &real.prosody, &voices);
         let (level, change) = mel_losses(&same, &real.mel, &real.mask);
         let target = self.random_voices(source.speaker.size()[0], rng);
         let prosody = self.move_pitch(source, &target);
         let embedding = networks.voices.index_select(0, &target);
-        let (converted, _) = networks.generator.generate(&source_content, &prosody, &embedding);
+        let (converted, _) = networks
+            .generator
+            .generate(&source_content, &prosody, &embedding);
         let neutral = target.zeros_like();
         let verdict_same = adversary.judge(&same, &real.speaker, &real.emotion.zeros_like());
         let verdict_converted = adversary.judge(&converted, &target, &neutral);
-        let verdict_real = no_grad(|| adversary.judge(&real.mel, &real.speaker, &real.emotion.zeros_like()));
+        let verdict_real =
+            no_grad(|| adversary.judge(&real.mel, &real.speaker, &real.emotion.zeros_like()));
         let features = feature_matching(&verdict_real, &verdict_same);
         let formula = c.adversarial_loss;
-        let adversarial = generator_loss(formula, &verdict_same.scores) * 0.5 + generator_loss(formula, &verdict_converted.scores);
+        let adversarial = generator_loss(formula, &verdict_same.scores) * 0.5
+            + generator_loss(formula, &verdict_converted.scores);
         let heard = networks.content(&converted);
         let frames = heard.size()[1];
-        let consistency = (heard - source_content.narrow(1, 0, frames)).abs().mean(Kind::Float);
-        let values = [&level, &change, &adversarial, &features, &consistency].map(|t| t.double_value(&[]));
+        let consistency = (heard - source_content.narrow(1, 0, frames))
+            .abs()
+            .mean(Kind::Float);
+        let values =
+            [&level, &change, &adversarial, &features, &consistency].map(|t| t.double_value(&[]));
         let total = level * c.mel_weight
             + change * c.delta_weight
             + adversarial * c.adversarial_weight
             + features * c.feature_weight
             + consistency * c.consistency_weight;
-        let fake = Fake { same: same.detach(), converted: converted.detach(), target };
+        let fake = Fake {
+            same: same.detach(),
+            converted: converted.detach(),
+            target,
+        };
         (total, values.to_vec(), fake)
     }
 
-    fn judge(&self, adversary: &MelDiscriminator, real: &FrameBatch, fake: &Fake, c: &AcousticConfig) -> Tensor {
+    fn judge(
+        &self,
+        adversary: &MelDiscriminator,
+        real: &FrameBatch,
+        fake: &Fake,
+        c: &AcousticConfig,
+    ) -> Tensor {
         let neutral = real.emotion.zeros_like();
-        let input = if c.r1_weight > 0.0 { real.mel.detach().set_requires_grad(true) } else { real.mel.shallow_clone() };
+        let input = if c.r1_weight > 0.0 {
+            real.mel.detach().set_requires_grad(true)
+        } else {
+            real.mel.shallow_clone()
+        };
         let verdict = adversary.judge(&input, &real.speaker, &neutral);
         let same = adversary.judge(&fake.same, &real.speaker, &neutral);
         let converted = adversary.judge(&fake.converted, &fake.target, &fake.target.zeros_like());
@@ -291,7 +389,7 @@ impl AcousticRun<'_> {
         let mut loss = discriminator_loss(formula, &verdict.scores, &same.scores) * 0.5
             + discriminator_loss(formula, &verdict.scores, &converted.scores);
         if c.r1_weight > 0.0 {
-            loss = loss + r1_penalty(&verdict.scores, &input) * (c.r1_weight / 2.0);
+            loss += r1_penalty(&verdict.scores, &input) * (c.r1_weight / 2.0);
         }
         loss
     }
@@ -300,7 +398,9 @@ impl AcousticRun<'_> {
         let mut speakers: Vec<i64> = self.voices.items.iter().map(|i| i.speaker).collect();
         speakers.sort_unstable();
         speakers.dedup();
-        let pick: Vec<i64> = (0..count).map(|_| speakers[rng.random_range(0..speakers.len())]).collect();
+        let pick: Vec<i64> = (0..count)
+            .map(|_| speakers[rng.random_range(0..speakers.len())])
+            .collect();
         Tensor::from_slice(&pick).to_device(self.device)
     }
 
@@ -333,5 +433,7 @@ struct Fake {
 }
 
 fn step_of(tensors: &checkpoint::Tensors) -> u64 {
-    tensors.get("step").map_or(0, |t| t.int64_value(&[]).max(0) as u64)
+    tensors
+        .get("step")
+        .map_or(0, |t| t.int64_value(&[]).max(0) as u64)
 }

@@ -11,8 +11,12 @@ pub fn discriminator_loss(formula: AdversarialLoss, real: &Tensor, fake: &Tensor
     match formula {
         // −log σ(x) = softplus(−x), which stays finite for any score.
         AdversarialLoss::CrossEntropy => (-real).softplus().mean(mean) + fake.softplus().mean(mean),
-        AdversarialLoss::LeastSquares => (real - 1.0).square().mean(mean) + fake.square().mean(mean),
-        AdversarialLoss::Hinge => (real * -1.0 + 1.0).relu().mean(mean) + (fake + 1.0).relu().mean(mean),
+        AdversarialLoss::LeastSquares => {
+            (real - 1.0).square().mean(mean) + fake.square().mean(mean)
+        }
+        AdversarialLoss::Hinge => {
+            (real * -1.0 + 1.0).relu().mean(mean) + (fake + 1.0).relu().mean(mean)
+        }
     }
 }
 
@@ -41,13 +45,26 @@ pub fn feature_matching(real: &Verdict, fake: &Verdict) -> Tensor {
 /// require a gradient and `scores` come from it.
 pub fn r1_penalty(scores: &Tensor, input: &Tensor) -> Tensor {
     let gradients = Tensor::run_backward(&[scores.sum(None)], &[input], true, true);
-    gradients[0].square().flatten(1, -1).sum_dim_intlist(1, false, None).mean(tch::Kind::Float)
+    gradients[0]
+        .square()
+        .flatten(1, -1)
+        .sum_dim_intlist(1, false, None)
+        .mean(tch::Kind::Float)
 }
 
 /// Share of real samples scored as real and of fakes scored as real (false accepts).
 pub fn accuracy(formula: AdversarialLoss, real: &Tensor, fake: &Tensor) -> (f64, f64) {
-    let border = if formula == AdversarialLoss::LeastSquares { 0.5 } else { 0.0 };
-    let share = |t: &Tensor| t.gt(border).to_kind(tch::Kind::Float).mean(tch::Kind::Float).double_value(&[]);
+    let border = if formula == AdversarialLoss::LeastSquares {
+        0.5
+    } else {
+        0.0
+    };
+    let share = |t: &Tensor| {
+        t.gt(border)
+            .to_kind(tch::Kind::Float)
+            .mean(tch::Kind::Float)
+            .double_value(&[])
+    };
     (share(real), share(fake))
 }
 
@@ -61,7 +78,8 @@ mod tests {
         let fake = Tensor::from_slice(&[0.7_f32, -1.0]);
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         let mean = |f: &dyn Fn(f64) -> f64, xs: [f64; 2]| (f(xs[0]) + f(xs[1])) / 2.0;
-        let d = -mean(&|x| sigmoid(x).ln(), [0.3, -0.2]) - mean(&|x| (1.0 - sigmoid(x)).ln(), [0.7, -1.0]);
+        let d = -mean(&|x| sigmoid(x).ln(), [0.3, -0.2])
+            - mean(&|x| (1.0 - sigmoid(x)).ln(), [0.7, -1.0]);
         let g = -mean(&|x| sigmoid(x).ln(), [0.7, -1.0]);
         let formula = AdversarialLoss::CrossEntropy;
         assert!((discriminator_loss(formula, &real, &fake).double_value(&[]) - d).abs() < 1e-5);
@@ -70,9 +88,17 @@ mod tests {
 
     #[test]
     fn each_formula_rewards_the_right_side() {
-        let (high, low) = (Tensor::from_slice(&[2.0_f32]), Tensor::from_slice(&[-2.0_f32]));
-        for formula in [AdversarialLoss::CrossEntropy, AdversarialLoss::LeastSquares, AdversarialLoss::Hinge] {
-            let right = discriminator_loss(formula, &(&high / 2.0), &(&low / 4.0)).double_value(&[]);
+        let (high, low) = (
+            Tensor::from_slice(&[2.0_f32]),
+            Tensor::from_slice(&[-2.0_f32]),
+        );
+        for formula in [
+            AdversarialLoss::CrossEntropy,
+            AdversarialLoss::LeastSquares,
+            AdversarialLoss::Hinge,
+        ] {
+            let right =
+                discriminator_loss(formula, &(&high / 2.0), &(&low / 4.0)).double_value(&[]);
             let wrong = discriminator_loss(formula, &low, &high).double_value(&[]);
             assert!(right < wrong, "{formula:?}");
             let fooled = generator_loss(formula, &(&high / 2.0)).double_value(&[]);

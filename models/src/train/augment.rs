@@ -29,13 +29,25 @@ pub struct Strength {
 
 impl Default for Strength {
     fn default() -> Self {
-        Self { tract: 0.24, equaliser: 1.4, noise: 0.5, room: 0.2, band_limit: 0.2, mask: 0.2 }
+        Self {
+            tract: 0.24,
+            equaliser: 1.4,
+            noise: 0.5,
+            room: 0.2,
+            band_limit: 0.2,
+            mask: 0.2,
+        }
     }
 }
 
 /// Disturbs a crop of log mel frames in place (the lowest [`CONTENT_MEL`] bands of each).
 /// `centres_hz` are the bands' centres.
-pub fn disturb(frames: &mut [[f32; BANDS]], centres_hz: &[f32], strength: &Strength, rng: &mut impl rand::Rng) {
+pub fn disturb(
+    frames: &mut [[f32; BANDS]],
+    centres_hz: &[f32],
+    strength: &Strength,
+    rng: &mut impl rand::Rng,
+) {
     let stretch = rng.random_range(-strength.tract..=strength.tract).exp();
     let map = band_map(centres_hz, stretch);
     let curve = equaliser(strength.equaliser, rng);
@@ -88,11 +100,18 @@ fn equaliser(swing: f32, rng: &mut impl rand::Rng) -> [f32; BANDS] {
     let tilt = rng.random_range(-swing..=swing);
     let waves: [(f32, f32, f32); 3] = std::array::from_fn(|i| {
         let cycles = rng.random_range(0.5..1.5) * (i as f32 + 1.0);
-        (rng.random_range(-0.5..0.5) * swing, cycles, rng.random_range(0.0..std::f32::consts::TAU))
+        (
+            rng.random_range(-0.5..0.5) * swing,
+            cycles,
+            rng.random_range(0.0..std::f32::consts::TAU),
+        )
     });
     std::array::from_fn(|b| {
         let x = b as f32 / BANDS as f32;
-        let wave: f32 = waves.iter().map(|(a, c, p)| a * (std::f32::consts::TAU * c * x + p).cos()).sum();
+        let wave: f32 = waves
+            .iter()
+            .map(|(a, c, p)| a * (std::f32::consts::TAU * c * x + p).cos())
+            .sum();
         tilt * (x - 0.5) + wave
     })
 }
@@ -108,7 +127,11 @@ fn add_noise(frames: &mut [[f32; BANDS]], rng: &mut impl rand::Rng) {
         for (value, colour) in frame.iter_mut().zip(colour) {
             let spread = (rng.random_range(0.05_f32..1.0).ln() * -0.8).max(0.1).ln();
             let noise = level + colour + spread;
-            let (high, low) = if *value > noise { (*value, noise) } else { (noise, *value) };
+            let (high, low) = if *value > noise {
+                (*value, noise)
+            } else {
+                (noise, *value)
+            };
             *value = high + (low - high).exp().ln_1p();
         }
     }
@@ -174,7 +197,12 @@ mod tests {
                 disturb(&mut frames, &centres, &Strength::default(), &mut rng);
                 frames
             };
-            assert!(run().iter().flatten().all(|v| v.is_finite() && *v < 10.0 && *v > -40.0));
+            assert!(
+                run()
+                    .iter()
+                    .flatten()
+                    .all(|v| v.is_finite() && *v < 10.0 && *v > -40.0)
+            );
             assert_eq!(run(), run());
         }
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam::channel::{bounded, Receiver};
+use crossbeam::channel::{Receiver, bounded};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::{Device, Kind, Tensor};
 
-use super::augment::{disturb, Strength};
-use super::features::{loudness, Features, FeatureSet, Teacher, BANDS, CENTRE, FLOOR};
-use crate::networks::{prosody_features, CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY};
+use super::augment::{Strength, disturb};
+use super::features::{BANDS, CENTRE, FLOOR, FeatureSet, Features, Teacher, loudness};
+use crate::networks::{CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY, prosody_features};
 use crate::streaming::Source;
 
 /// Bands that a corpus of 16 kHz fills.
@@ -51,14 +51,20 @@ impl Pool {
     pub fn new(items: Vec<Item>, features: Arc<FeatureSet>, teacher: Option<Arc<Teacher>>) -> Self {
         let usable = |item: &Item| features.get(&item.key).is_some_and(|f| f.mel.len() > 30);
         let items = items.into_iter().filter(usable).collect();
-        Self { items, features, teacher }
+        Self {
+            items,
+            features,
+            teacher,
+        }
     }
 
     /// Draws by weight.
     fn draw(&self, cumulative: &[f64], rng: &mut StdRng) -> &Item {
         let total = cumulative.last().copied().unwrap_or(0.0);
         let at = rng.random_range(0.0..total);
-        &self.items[cumulative.partition_point(|&c| c <= at).min(self.items.len() - 1)]
+        &self.items[cumulative
+            .partition_point(|&c| c <= at)
+            .min(self.items.len() - 1)]
     }
 
     fn cumulative(&self) -> Vec<f64> {
@@ -158,13 +164,22 @@ pub struct Shape {
 }
 
 /// Starts a thread that makes frame batches, four ahead. It ends when the receiver is dropped.
-pub fn frame_batches(pool: Arc<Pool>, shape: Shape, strength: Strength, seed: u64) -> Receiver<FrameBatch> {
-    ahead(seed, pool, move |pool, cumulative, rng| frame_batch(pool, shape, &strength, cumulative, rng))
+pub fn frame_batches(
+    pool: Arc<Pool>,
+    shape: Shape,
+    strength: Strength,
+    seed: u64,
+) -> Receiver<FrameBatch> {
+    ahead(seed, pool, move |pool, cumulative, rng| {
+        frame_batch(pool, shape, &strength, cumulative, rng)
+    })
 }
 
 /// Starts a thread that makes vocoder batches, four ahead.
 pub fn sound_batches(pool: Arc<Pool>, shape: Shape, seed: u64) -> Receiver<SoundBatch> {
-    ahead(seed, pool, move |pool, cumulative, rng| sound_batch(pool, shape, cumulative, rng))
+    ahead(seed, pool, move |pool, cumulative, rng| {
+        sound_batch(pool, shape, cumulative, rng)
+    })
 }
 
 fn ahead<T: Send + 'static>(
@@ -181,7 +196,13 @@ fn ahead<T: Send + 'static>(
     receiver
 }
 
-fn frame_batch(pool: &Pool, shape: Shape, strength: &Strength, cumulative: &[f64], rng: &mut StdRng) -> FrameBatch {
+fn frame_batch(
+    pool: &Pool,
+    shape: Shape,
+    strength: &Strength,
+    cumulative: &[f64],
+    rng: &mut StdRng,
+) -> FrameBatch {
     let Shape { batch, frames } = shape;
     let heard_frames = frames + LOOK_AHEAD as usize;
     let content_bands = CONTENT_MEL as usize;
@@ -199,7 +220,11 @@ fn frame_batch(pool: &Pool, shape: Shape, strength: &Strength, cumulative: &[f64
         let item = pool.draw(cumulative, rng);
         let features = &pool.features[&item.key];
         let total = features.mel.len();
-        let start = if total > heard_frames { rng.random_range(0..=total - heard_frames) } else { 0 };
+        let start = if total > heard_frames {
+            rng.random_range(0..=total - heard_frames)
+        } else {
+            0
+        };
         let gain = rng.random_range(-2.3_f32..2.3);
         let frame_at = |t: usize| -> [f32; BANDS] {
             match features.mel.get(start + t) {
@@ -264,9 +289,16 @@ fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) 
         let features: &Features = &pool.features[&item.key];
         let total = features.mel.len();
         // The sound of frame 0 would begin before the file does.
-        let start = if total > frames + 3 { rng.random_range(2..total - frames) } else { 2.min(total - 1) };
+        let start = if total > frames + 3 {
+            rng.random_range(2..total - frames)
+        } else {
+            2.min(total - 1)
+        };
         let gain_db = rng.random_range(-10.0_f32..10.0);
-        let (amplitude, gain) = (10.0_f32.powf(gain_db / 20.0), gain_db * std::f32::consts::LN_10 / 10.0);
+        let (amplitude, gain) = (
+            10.0_f32.powf(gain_db / 20.0),
+            gain_db * std::f32::consts::LN_10 / 10.0,
+        );
         let mut source = Source::new(rng.random_range(1..u64::MAX));
         for t in start..start + frames {
             let frame: [f32; BANDS] = match features.mel.get(t) {
@@ -280,7 +312,12 @@ fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) 
             pulses.extend(excitation.pulses);
             noise.extend(excitation.noise);
             let from = ((t + 1) * hop).saturating_sub(CENTRE + hop);
-            let sample = |i: usize| features.sound.get(from + i).map_or(0.0, |&v| f32::from(v) / 32768.0);
+            let sample = |i: usize| {
+                features
+                    .sound
+                    .get(from + i)
+                    .map_or(0.0, |&v| f32::from(v) / 32768.0)
+            };
             sound.extend((0..hop).map(|i| sample(i) * amplitude));
         }
         band.push(if item.wide { 1.0_f32 } else { 0.6 });

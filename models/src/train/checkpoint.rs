@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use tch::nn::VarStore;
-use tch::{no_grad, Tensor};
+use tch::{Tensor, no_grad};
 
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -25,7 +25,8 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
 
 /// Reads a file of tensors.
 pub fn read(path: &Path) -> Result<Tensors> {
-    let tensors = Tensor::read_safetensors(path).with_context(|| format!("cannot read the checkpoint {path:?}"))?;
+    let tensors = Tensor::read_safetensors(path)
+        .with_context(|| format!("cannot read the checkpoint {path:?}"))?;
     Ok(tensors.into_iter().collect())
 }
 
@@ -53,10 +54,16 @@ pub fn named(store: &VarStore) -> Vec<(String, Tensor)> {
 /// Only those whose name begins with one of `prefixes`.
 pub fn named_below(store: &VarStore, prefixes: &[&str]) -> Vec<(String, Tensor)> {
     let below = |name: &str| prefixes.iter().any(|p| name.starts_with(p));
-    named(store).into_iter().filter(|(name, _)| below(name)).collect()
+    named(store)
+        .into_iter()
+        .filter(|(name, _)| below(name))
+        .collect()
 }
 
 /// The names with `prefix/` before them.
 pub fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
-    tensors.into_iter().map(|(name, t)| (format!("{prefix}/{name}"), t)).collect()
+    tensors
+        .into_iter()
+        .map(|(name, t)| (format!("{prefix}/{name}"), t))
+        .collect()
 }

@@ -239,7 +239,10 @@ impl Default for VocoderConfig {
             adversarial_weight: 0.1,
             feature_weight: 0.5,
             adversarial_loss: AdversarialLoss::LeastSquares,
-            optimizer: OptimizerConfig { learning_rate: 1e-3, ..OptimizerConfig::default() },
+            optimizer: OptimizerConfig {
+                learning_rate: 1e-3,
+                ..OptimizerConfig::default()
+            },
             adversarial_optimizer: OptimizerConfig {
                 learning_rate: 2e-4,
                 beta1: 0.5,

@@ -16,11 +16,11 @@ use mien_face::EMOTIONS;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::nn::{Init, VarStore};
-use tch::{no_grad, Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;
 use super::augment::Strength;
-use super::batches::{frame_batches, FrameBatch, Pool, Shape};
+use super::batches::{FrameBatch, Pool, Shape, frame_batches};
 use super::checkpoint;
 use super::config::TrainConfig;
 use super::features::loudness;
@@ -49,7 +49,10 @@ impl EmotionNetworks {
     pub fn new(config: &TrainConfig, actors: usize, device: Device) -> Self {
         let store = VarStore::new(device);
         let root = store.root();
-        let table = Init::Randn { mean: 0.0, stdev: 0.1 };
+        let table = Init::Randn {
+            mean: 0.0,
+            stdev: 0.1,
+        };
         Self {
             adapter: EmotionAdapter::new(&(&root / "emotion"), &config.networks),
             actors: root.var("actors", &[actors as i64, config.networks.voice], table),
@@ -102,19 +105,33 @@ impl EmotionRun<'_> {
         let mut step = 0;
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
-            step = saved.get("step").map_or(0, |t| t.int64_value(&[]).max(0) as u64);
+            step = saved
+                .get("step")
+                .map_or(0, |t| t.int64_value(&[]).max(0) as u64);
             checkpoint::load_into(&networks.store, &saved, "live");
             adam.restore(&saved, step);
             classifier_adam.restore(&saved, step);
             mean.restore(&saved, step);
         }
-        let shape = Shape { batch: c.batch, frames: c.frames };
+        let shape = Shape {
+            batch: c.batch,
+            frames: c.frames,
+        };
         let seed = self.config.data.seed.wrapping_add(500 + step);
         let acted = frame_batches(self.acted.clone(), shape, Strength::default(), seed);
-        let half = Shape { batch: c.batch / 2, ..shape };
+        let half = Shape {
+            batch: c.batch / 2,
+            ..shape
+        };
         let neutral = frame_batches(self.neutral.clone(), half, Strength::default(), seed + 1);
         let names = ["mel", "change", "classifier", "recognised", "content"];
-        let mut session = Session::new(&self.folder, "emotion", &names, (step, total), self.deadline)?;
+        let mut session = Session::new(
+            &self.folder,
+            "emotion",
+            &names,
+            (step, total),
+            self.deadline,
+        )?;
         let mut rng = StdRng::seed_from_u64(seed);
         while step < total && !session.over() {
             let batch = acted.recv()?.to_device(self.device);
@@ -126,7 +143,7 @@ impl EmotionRun<'_> {
             if step >= c.steps {
                 let batch = neutral.recv()?.to_device(self.device);
                 let (more, recognised, content) = self.perform(networks, base, &batch, &mut rng);
-                loss = loss + more;
+                loss += more;
                 values.extend([recognised, content]);
             } else {
                 values.extend([0.0, 0.0]);
@@ -150,7 +167,12 @@ impl EmotionRun<'_> {
     }
 
     /// Acted speech is to be given back.
-    fn give_back(&self, networks: &EmotionNetworks, base: &AcousticNetworks, batch: &FrameBatch) -> (Tensor, Vec<f64>) {
+    fn give_back(
+        &self,
+        networks: &EmotionNetworks,
+        base: &AcousticNetworks,
+        batch: &FrameBatch,
+    ) -> (Tensor, Vec<f64>) {
         let c = &self.config.emotion;
         let content = no_grad(|| base.content(&batch.clean));
         let actors = networks.actors.index_select(0, &batch.speaker);
@@ -159,7 +181,11 @@ impl EmotionRun<'_> {
         // The actor's embedding must not explain the feeling, so it learns from neutral speech.
         let feeling = batch.emotion.gt(0).to_kind(Kind::Float).reshape([-1, 1, 1]);
         let plain = &mel * (1.0 - &feeling) + mel.detach() * &feeling;
-        let change = networks.adapter.change(&hidden.detach(), &mel.detach(), &batch.prosody, &weights) * &feeling;
+        let change =
+            networks
+                .adapter
+                .change(&hidden.detach(), &mel.detach(), &batch.prosody, &weights)
+                * &feeling;
         let (level, edges) = mel_losses(&(plain + &change), &batch.mel, &batch.mask);
         let values = vec![level.double_value(&[]), edges.double_value(&[])];
         let loss = level * 4.0 + edges * 2.0 + change.abs().mean(Kind::Float) * c.change_weight;
@@ -176,22 +202,35 @@ impl EmotionRun<'_> {
     ) -> (Tensor, f64, f64) {
         let c = &self.config.emotion;
         let count = batch.speaker.size()[0];
-        let draw: Vec<i64> = (0..count).map(|_| rng.random_range(1..=EMOTIONS.len() as i64)).collect();
+        let draw: Vec<i64> = (0..count)
+            .map(|_| rng.random_range(1..=EMOTIONS.len() as i64))
+            .collect();
         let emotion = Tensor::from_slice(&draw).to_device(self.device);
-        let voices: Vec<i64> = (0..count).map(|_| self.shipped[rng.random_range(0..self.shipped.len())]).collect();
+        let voices: Vec<i64> = (0..count)
+            .map(|_| self.shipped[rng.random_range(0..self.shipped.len())])
+            .collect();
         let prosody = self.act(batch, &draw, &voices);
-        let voices = base.voices.index_select(0, &Tensor::from_slice(&voices).to_device(self.device));
+        let voices = base
+            .voices
+            .index_select(0, &Tensor::from_slice(&voices).to_device(self.device));
         let (mel, hidden, content) = no_grad(|| {
             let content = base.content(&batch.clean);
             let (mel, hidden) = base.generator.generate(&content, &prosody, &voices);
             (mel, hidden, content)
         });
-        let change = networks.adapter.change(&hidden, &mel, &prosody, &one_hot(&emotion));
+        let change = networks
+            .adapter
+            .change(&hidden, &mel, &prosody, &one_hot(&emotion));
         let acted = mel + &change;
-        let recognised = networks.classifier.logits(&acted).cross_entropy_for_logits(&emotion);
+        let recognised = networks
+            .classifier
+            .logits(&acted)
+            .cross_entropy_for_logits(&emotion);
         let heard = base.content(&acted);
         let frames = heard.size()[1];
-        let consistency = (heard - content.narrow(1, 0, frames)).abs().mean(Kind::Float);
+        let consistency = (heard - content.narrow(1, 0, frames))
+            .abs()
+            .mean(Kind::Float);
         let values = (recognised.double_value(&[]), consistency.double_value(&[]));
         let loss = recognised * c.classifier_weight
             + consistency * c.consistency_weight
@@ -202,8 +241,13 @@ impl EmotionRun<'_> {
     /// The prosody mapper's work on a batch, with the crop's own means.
     fn act(&self, batch: &FrameBatch, emotions: &[i64], voices: &[i64]) -> Tensor {
         let column = |value: &dyn Fn(&EmotionProsody) -> f32| {
-            let values: Vec<f32> = emotions.iter().map(|&e| value(&self.prosody[e as usize - 1])).collect();
-            Tensor::from_slice(&values).reshape([-1, 1, 1]).to_device(self.device)
+            let values: Vec<f32> = emotions
+                .iter()
+                .map(|&e| value(&self.prosody[e as usize - 1]))
+                .collect();
+            Tensor::from_slice(&values)
+                .reshape([-1, 1, 1])
+                .to_device(self.device)
         };
         let voiced = batch.prosody.narrow(2, 0, 1);
         let pitch = batch.prosody.narrow(2, 1, 1);
@@ -213,20 +257,30 @@ impl EmotionRun<'_> {
             sum / (voiced.sum_dim_intlist([1].as_slice(), true, None) + 1e-3)
         };
         let (pitch_mean, loud_mean) = (mean_of(&pitch), mean_of(&loud));
-        let target: Vec<f32> = voices.iter().map(|&v| self.mean_pitch[v as usize]).collect();
-        let target = Tensor::from_slice(&target).reshape([-1, 1, 1]).to_device(self.device);
+        let target: Vec<f32> = voices
+            .iter()
+            .map(|&v| self.mean_pitch[v as usize])
+            .collect();
+        let target = Tensor::from_slice(&target)
+            .reshape([-1, 1, 1])
+            .to_device(self.device);
         let spread = (pitch - &pitch_mean) * column(&|e| e.pitch_range.exp());
         let moved = (spread + target + column(&|e| e.pitch_shift)) * &voiced;
         let louder = &loud
             + column(&|e| e.loudness_shift * MEL_SCALE as f32)
             + (&loud - &loud_mean) * column(&|e| e.loudness_range.exp() - 1.0);
-        Tensor::cat(&[&voiced, &moved, &batch.prosody.narrow(2, 2, 1), &louder], 2)
+        Tensor::cat(
+            &[&voiced, &moved, &batch.prosody.narrow(2, 2, 1), &louder],
+            2,
+        )
     }
 }
 
 /// Slider weights `[batch, emotions]` of emotion indices, where 0 is neutral.
 fn one_hot(emotion: &Tensor) -> Tensor {
-    let all = emotion.one_hot(EMOTIONS.len() as i64 + 1).to_kind(Kind::Float);
+    let all = emotion
+        .one_hot(EMOTIONS.len() as i64 + 1)
+        .to_kind(Kind::Float);
     all.narrow(1, 1, EMOTIONS.len() as i64)
 }
 
@@ -234,14 +288,21 @@ fn one_hot(emotion: &Tensor) -> Tensor {
 /// the same actor's neutral speech, averaged over actors. An emotion without enough speech keeps
 /// its published default.
 pub fn measure_prosody(pool: &Pool) -> [EmotionProsody; EMOTIONS.len()] {
-    let actors = pool.items.iter().map(|i| i.speaker).max().map_or(0, |m| m + 1);
+    let actors = pool
+        .items
+        .iter()
+        .map(|i| i.speaker)
+        .max()
+        .map_or(0, |m| m + 1);
     let classes = EMOTIONS.len() + 1;
     let mut statistics: Vec<Vec<Option<[f32; 4]>>> = vec![vec![None; classes]; actors as usize];
-    for actor in 0..actors {
-        for emotion in 0..classes {
-            let of_both = |i: &&super::batches::Item| i.speaker == actor && i.emotion == emotion as i64;
+    for (actor, row) in statistics.iter_mut().enumerate() {
+        for (emotion, place) in row.iter_mut().enumerate() {
+            let of_both = |i: &&super::batches::Item| {
+                i.speaker == actor as i64 && i.emotion == emotion as i64
+            };
             let items: Vec<_> = pool.items.iter().filter(of_both).collect();
-            statistics[actor as usize][emotion] = describe(pool, &items);
+            *place = describe(pool, &items);
         }
     }
     std::array::from_fn(|emotion| {
@@ -281,7 +342,12 @@ fn describe(pool: &Pool, items: &[&super::batches::Item]) -> Option<[f32; 4]> {
     let (mut pitch, mut loud) = (Vec::new(), Vec::new());
     for item in items {
         let features = &pool.features[&item.key];
-        for (frame, p) in features.mel.iter().zip(&features.pitch).filter(|(_, p)| p[0] > 0.0) {
+        for (frame, p) in features
+            .mel
+            .iter()
+            .zip(&features.pitch)
+            .filter(|(_, p)| p[0] > 0.0)
+        {
             let bands: Vec<f32> = frame.iter().map(|v| v.to_f32()).collect();
             pitch.push(p[0].log2());
             loud.push(loudness(&bands));
@@ -308,8 +374,14 @@ pub fn classifier_accuracy(networks: &EmotionNetworks, pool: &Pool) -> f64 {
             let features = &pool.features[&item.key];
             let values: Vec<f32> = features.mel.iter().flatten().map(|v| v.to_f32()).collect();
             let frames = features.mel.len() as i64;
-            let mel = crate::networks::normalise_mel(&Tensor::from_slice(&values).reshape([1, frames, -1]));
-            let best = networks.classifier.logits(&mel).argmax(1, false).int64_value(&[0]);
+            let mel = crate::networks::normalise_mel(
+                &Tensor::from_slice(&values).reshape([1, frames, -1]),
+            );
+            let best = networks
+                .classifier
+                .logits(&mel)
+                .argmax(1, false)
+                .int64_value(&[0]);
             right += f64::from(u8::from(best == item.emotion));
             all += 1.0;
         }

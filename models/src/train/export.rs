@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use mien_face::{PackDescription, Voice, EMOTIONS};
+use mien_face::{EMOTIONS, PackDescription, Voice};
 use tch::Tensor;
 
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
 use crate::pack::{self, Card};
-use crate::streaming::{EmotionProsody, DELAY_SAMPLES};
+use crate::streaming::{DELAY_SAMPLES, EmotionProsody};
 
 /// What is known of a shipped voice's speech.
 #[derive(Clone, Debug, Default)]
@@ -27,18 +27,30 @@ pub struct VoiceFacts {
 ///
 /// # Errors
 /// When the acoustic or the vocoder checkpoint is missing, or the file cannot be written.
-pub fn voices(config: &TrainConfig, run: &Path, out: &Path, facts: &[VoiceFacts], corpora: &[String]) -> Result<PathBuf> {
+pub fn voices(
+    config: &TrainConfig,
+    run: &Path,
+    out: &Path,
+    facts: &[VoiceFacts],
+    corpora: &[String],
+) -> Result<PathBuf> {
     let acoustic = read(run, "acoustic", "--stage acoustic")?;
     let converted = checkpoint::read(&run.join("convert.safetensors")).ok();
     let vocoder = read(run, "vocoder", "--stage vocoder")?;
-    let mut tensors: BTreeMap<String, Tensor> = below(&acoustic, &["content", "generator", "voices"]);
+    let mut tensors: BTreeMap<String, Tensor> =
+        below(&acoustic, &["content", "generator", "voices"]);
     if let Some(converted) = &converted {
         tensors.extend(below(converted, &["generator", "voices"]));
     }
     tensors.extend(below(&vocoder, &["vocoder"]));
-    let table = tensors.remove("voices").context("the acoustic checkpoint has no voices")?;
+    let table = tensors
+        .remove("voices")
+        .context("the acoustic checkpoint has no voices")?;
     let rows: Vec<i64> = facts.iter().map(|f| f.row as i64).collect();
-    tensors.insert("voices".into(), table.index_select(0, &Tensor::from_slice(&rows)));
+    tensors.insert(
+        "voices".into(),
+        table.index_select(0, &Tensor::from_slice(&rows)),
+    );
     let voice = |(c, f): (&super::config::VoiceConfig, &VoiceFacts)| {
         let percentile = |p: f32| {
             let at = (f.pitch.len().saturating_sub(1)) as f32 * p;
@@ -56,7 +68,10 @@ pub fn voices(config: &TrainConfig, run: &Path, out: &Path, facts: &[VoiceFacts]
             embedding: Vec::new(),
         }
     };
-    let mut steps = vec![format!("acoustic {}", step(&acoustic)), format!("vocoder {}", step(&vocoder))];
+    let mut steps = vec![
+        format!("acoustic {}", step(&acoustic)),
+        format!("vocoder {}", step(&vocoder)),
+    ];
     if let Some(converted) = &converted {
         steps.push(format!("adversarial conversion {}", step(converted)));
     }
@@ -72,8 +87,17 @@ pub fn voices(config: &TrainConfig, run: &Path, out: &Path, facts: &[VoiceFacts]
         voices: config.pack.voices.iter().zip(facts).map(voice).collect(),
         emotions: Vec::new(),
     };
-    let card = Card { kind: "voices".into(), description, networks: config.networks.clone(), ..Card::default() };
-    let path = out.join(format!("{}.{}", file_stem(&config.pack.name), pack::EXTENSION));
+    let card = Card {
+        kind: "voices".into(),
+        description,
+        networks: config.networks.clone(),
+        ..Card::default()
+    };
+    let path = out.join(format!(
+        "{}.{}",
+        file_stem(&config.pack.name),
+        pack::EXTENSION
+    ));
     std::fs::create_dir_all(out)?;
     pack::write(&path, card, &tensors.into_iter().collect::<Vec<_>>())?;
     Ok(path)
@@ -110,7 +134,11 @@ pub fn emotion(
         ..Card::default()
     };
     let path = pack::emotion_path(voices);
-    pack::write(&path, card, &below(&saved, &["emotion"]).into_iter().collect::<Vec<_>>())?;
+    pack::write(
+        &path,
+        card,
+        &below(&saved, &["emotion"]).into_iter().collect::<Vec<_>>(),
+    )?;
     Ok(path)
 }
 
@@ -127,7 +155,9 @@ fn below(tensors: &Tensors, parts: &[&str]) -> BTreeMap<String, Tensor> {
             let name = name.strip_prefix("ema/")?;
             // tch joins the parts of a name with dots.
             let part = name.split('.').next()?;
-            parts.contains(&part).then(|| (name.to_owned(), tensor.shallow_clone()))
+            parts
+                .contains(&part)
+                .then(|| (name.to_owned(), tensor.shallow_clone()))
         })
         .collect()
 }
@@ -137,6 +167,12 @@ fn step(tensors: &Tensors) -> i64 {
 }
 
 fn file_stem(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
     name.chars().map(plain).collect()
 }

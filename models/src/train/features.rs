@@ -12,8 +12,8 @@ use mien_dsp::mel::mel_spectrogram;
 use mien_dsp::pitch::PitchTracker;
 use mien_face::{FRAME, SAMPLE_RATE};
 use rayon::prelude::*;
-use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::corpus::Recording;
 use crate::networks::MEL;
@@ -45,7 +45,11 @@ impl Features {
             .map(|frame| std::array::from_fn(|b| f16::from_f32(frame[b].max(FLOOR))))
             .collect();
         let quantise = |x: &f32| (x.clamp(-1.0, 1.0) * 32767.0).round() as i16;
-        Self { pitch: pitch_track(sound, mel.len()), mel, sound: sound.iter().map(quantise).collect() }
+        Self {
+            pitch: pitch_track(sound, mel.len()),
+            mel,
+            sound: sound.iter().map(quantise).collect(),
+        }
     }
 }
 
@@ -69,7 +73,10 @@ pub fn pitch_track(sound: &[f32], frames: usize) -> Vec<[f32; 2]> {
 
 /// Loudness of a frame: log power of the bands that every corpus has.
 pub fn loudness(mel: &[f32]) -> f32 {
-    let power: f32 = mel[..crate::networks::CONTENT_MEL as usize].iter().map(|v| v.exp()).sum();
+    let power: f32 = mel[..crate::networks::CONTENT_MEL as usize]
+        .iter()
+        .map(|v| v.exp())
+        .sum();
     power.max(1e-9).ln()
 }
 
@@ -78,7 +85,11 @@ pub type FeatureSet = HashMap<String, Features>;
 
 /// Key of a recording's copy played at `rate`.
 pub fn rated_key(key: &str, rate: f64) -> String {
-    if rate == 1.0 { key.to_owned() } else { format!("{key}@{rate:.3}") }
+    if rate == 1.0 {
+        key.to_owned()
+    } else {
+        format!("{key}@{rate:.3}")
+    }
 }
 
 /// Reads the features of all recordings from `cache`, making what is missing.
@@ -86,17 +97,25 @@ pub fn rated_key(key: &str, rate: f64) -> String {
 /// # Errors
 /// When the cache cannot be written. A recording that cannot be decoded is told and left out.
 pub fn load_or_make(recordings: &[Recording], rates: &[f64], cache: &Path) -> Result<FeatureSet> {
-    fs::create_dir_all(cache).with_context(|| format!("cannot make the feature cache {cache:?}"))?;
+    fs::create_dir_all(cache)
+        .with_context(|| format!("cannot make the feature cache {cache:?}"))?;
     let mut corpora: BTreeMap<&str, Vec<&Recording>> = BTreeMap::new();
     for recording in recordings {
-        corpora.entry(&recording.corpus).or_default().push(recording);
+        corpora
+            .entry(&recording.corpus)
+            .or_default()
+            .push(recording);
     }
     let mut all = FeatureSet::new();
     for (corpus, members) in corpora {
         for &rate in rates {
             let name = rated_key(&corpus.replace('/', "_"), rate);
             let path = cache.join(format!("{name}.safetensors"));
-            let mut known = if path.is_file() { read(&path).unwrap_or_default() } else { FeatureSet::new() };
+            let mut known = if path.is_file() {
+                read(&path).unwrap_or_default()
+            } else {
+                FeatureSet::new()
+            };
             let missing: Vec<&Recording> = members
                 .iter()
                 .copied()
@@ -153,19 +172,46 @@ fn write(features: &FeatureSet, path: &Path) -> Result<()> {
     let bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = features
         .iter()
         .flat_map(|(key, f)| {
-            let pitch: Vec<u8> = f.pitch.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
-            let mel: Vec<u8> = f.mel.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+            let pitch: Vec<u8> = f
+                .pitch
+                .iter()
+                .flatten()
+                .flat_map(|v| v.to_le_bytes())
+                .collect();
+            let mel: Vec<u8> = f
+                .mel
+                .iter()
+                .flatten()
+                .flat_map(|v| v.to_le_bytes())
+                .collect();
             let sound: Vec<u8> = f.sound.iter().flat_map(|v| v.to_le_bytes()).collect();
             [
-                (format!("{key}#mel"), Dtype::F16, vec![f.mel.len(), BANDS], mel),
-                (format!("{key}#pitch"), Dtype::F32, vec![f.pitch.len(), 2], pitch),
-                (format!("{key}#sound"), Dtype::I16, vec![f.sound.len()], sound),
+                (
+                    format!("{key}#mel"),
+                    Dtype::F16,
+                    vec![f.mel.len(), BANDS],
+                    mel,
+                ),
+                (
+                    format!("{key}#pitch"),
+                    Dtype::F32,
+                    vec![f.pitch.len(), 2],
+                    pitch,
+                ),
+                (
+                    format!("{key}#sound"),
+                    Dtype::I16,
+                    vec![f.sound.len()],
+                    sound,
+                ),
             ]
         })
         .collect();
     let views = bytes
         .iter()
-        .map(|(name, dtype, shape, data)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?)))
+        .map(|(name, dtype, shape, data)| {
+            Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?))
+        })
         .collect::<Result<Vec<_>>>()?;
     let partial = path.with_extension("partial");
     safetensors::serialize_to_file(views, None, &partial)
@@ -179,7 +225,9 @@ fn read(path: &Path) -> Result<FeatureSet> {
     let tensors = SafeTensors::deserialize(&bytes)?;
     let mut features = FeatureSet::new();
     for name in tensors.names() {
-        let Some(key) = name.strip_suffix("#mel") else { continue };
+        let Some(key) = name.strip_suffix("#mel") else {
+            continue;
+        };
         let mel = tensors.tensor(name)?;
         let pitch = tensors.tensor(&format!("{key}#pitch"))?;
         let sound = tensors.tensor(&format!("{key}#sound"))?;
@@ -193,8 +241,16 @@ fn read(path: &Path) -> Result<FeatureSet> {
                     .chunks_exact(2 * BANDS)
                     .map(|row| std::array::from_fn(|b| halves(&row[2 * b..])))
                     .collect(),
-                pitch: pitch.data().chunks_exact(8).map(|row| [float(row), float(&row[4..])]).collect(),
-                sound: sound.data().chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
+                pitch: pitch
+                    .data()
+                    .chunks_exact(8)
+                    .map(|row| [float(row), float(&row[4..])])
+                    .collect(),
+                sound: sound
+                    .data()
+                    .chunks_exact(2)
+                    .map(|b| i16::from_le_bytes([b[0], b[1]]))
+                    .collect(),
             },
         );
     }
@@ -219,12 +275,16 @@ impl Teacher {
     /// When a file is broken or does not tell its `rate_hz` and `offset_s`.
     pub fn read(folder: &Path, most: usize) -> Result<Self> {
         let mut teacher = Self::default();
-        for entry in fs::read_dir(folder).with_context(|| format!("cannot read the teacher's folder {folder:?}"))? {
+        for entry in fs::read_dir(folder)
+            .with_context(|| format!("cannot read the teacher's folder {folder:?}"))?
+        {
             let path = entry?.path();
             // Beside the features lies the projection they were made with.
             let projection = path.file_stem().is_some_and(|name| name == "pca");
             if path.extension().is_some_and(|e| e == "safetensors") && !projection {
-                teacher.read_file(&path).with_context(|| format!("{path:?} is no teacher file"))?;
+                teacher
+                    .read_file(&path)
+                    .with_context(|| format!("{path:?} is no teacher file"))?;
             }
         }
         teacher.size = teacher.stored.min(most);
@@ -236,14 +296,22 @@ impl Teacher {
         let (_, header) = SafeTensors::read_metadata(&bytes)?;
         let metadata = header.metadata().clone().unwrap_or_default();
         let number = |key: &str| -> Result<f64> {
-            metadata.get(key).with_context(|| format!("no {key} in its metadata"))?.parse().context("not a number")
+            metadata
+                .get(key)
+                .with_context(|| format!("no {key} in its metadata"))?
+                .parse()
+                .context("not a number")
         };
         (self.rate_hz, self.offset_s) = (number("rate_hz")?, number("offset_s")?);
         let tensors = SafeTensors::deserialize(&bytes)?;
         for name in tensors.names() {
             let view = tensors.tensor(name)?;
             self.stored = view.shape()[1];
-            let values = view.data().chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]])).collect();
+            let values = view
+                .data()
+                .chunks_exact(2)
+                .map(|b| f16::from_le_bytes([b[0], b[1]]))
+                .collect();
             self.frames.insert(name.to_string(), values);
         }
         Ok(())
@@ -252,7 +320,9 @@ impl Teacher {
     /// The teacher's values at a mel frame of a recording played at `rate`, by interpolation;
     /// `false` where it has none.
     pub fn at(&self, key: &str, rate: f64, frame: usize, out: &mut [f32]) -> bool {
-        let Some(values) = self.frames.get(key) else { return false };
+        let Some(values) = self.frames.get(key) else {
+            return false;
+        };
         let seconds = ((frame + 1) * FRAME) as f64 - CENTRE as f64;
         let seconds = seconds / f64::from(SAMPLE_RATE) * rate;
         let position = ((seconds - self.offset_s) * self.rate_hz).max(0.0);

@@ -38,11 +38,15 @@ pub fn spectral_loss(out: &Tensor, target: &Tensor, band: &Tensor, resolutions: 
         let b = log_magnitude(target, length);
         let bins = a.size()[2];
         let axis = Tensor::arange(bins, (out.kind(), out.device())) / (bins - 1) as f64;
-        let mask = axis.unsqueeze(0).le_tensor(&band.unsqueeze(1)).to_kind(out.kind());
+        let mask = axis
+            .unsqueeze(0)
+            .le_tensor(&band.unsqueeze(1))
+            .to_kind(out.kind());
         let mask = mask.unsqueeze(1).expand_as(&a);
         let logs = masked_mean(&(&a - &b).abs(), &mask);
         let (a, b) = (a.exp() * &mask, b.exp() * &mask);
-        let convergence = (&a - &b).square().sum(None).sqrt() / (b.square().sum(None).sqrt() + 1e-5);
+        let convergence =
+            (&a - &b).square().sum(None).sqrt() / (b.square().sum(None).sqrt() + 1e-5);
         total = total + logs + convergence * 0.5;
     }
     total / resolutions.len() as f64

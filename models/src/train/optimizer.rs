@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use tch::{no_grad, Tensor};
+use tch::{Tensor, no_grad};
 
 use super::config::OptimizerConfig;
 
@@ -31,11 +31,26 @@ impl AdamW {
     pub fn new(config: &OptimizerConfig, variables: Vec<(String, Tensor)>, total: u64) -> Self {
         let parameter = |(name, value): (String, Tensor)| {
             let (first, second) = (value.zeros_like(), value.zeros_like());
-            let (first, second) = (first.set_requires_grad(false), second.set_requires_grad(false));
-            (name, Parameter { value, first, second })
+            let (first, second) = (
+                first.set_requires_grad(false),
+                second.set_requires_grad(false),
+            );
+            (
+                name,
+                Parameter {
+                    value,
+                    first,
+                    second,
+                },
+            )
         };
         let parameters = variables.into_iter().map(parameter).collect();
-        Self { config: config.clone(), parameters, step: 0, total }
+        Self {
+            config: config.clone(),
+            parameters,
+            step: 0,
+            total,
+        }
     }
 
     /// Learning rate of the next step: linear warm-up, then a cosine down to the final share.
@@ -78,11 +93,17 @@ impl AdamW {
                     gradient.defined().then_some((p, gradient))
                 })
                 .collect();
-            let squares: Vec<Tensor> = gradients.iter().map(|(_, g)| g.square().sum(None)).collect();
+            let squares: Vec<Tensor> = gradients
+                .iter()
+                .map(|(_, g)| g.square().sum(None))
+                .collect();
             if squares.is_empty() {
                 return 0.0;
             }
-            let norm = Tensor::stack(&squares, 0).sum(None).sqrt().double_value(&[]);
+            let norm = Tensor::stack(&squares, 0)
+                .sum(None)
+                .sqrt()
+                .double_value(&[]);
             if !norm.is_finite() {
                 return norm;
             }
@@ -92,8 +113,14 @@ impl AdamW {
             let correction2 = 1.0 - c.beta2.powi(self.step.min(1_000_000) as i32);
             for (p, gradient) in gradients {
                 let gradient = gradient * scale;
-                let _ = p.first.g_mul_scalar_(c.beta1).g_add_(&(&gradient * (1.0 - c.beta1)));
-                let _ = p.second.g_mul_scalar_(c.beta2).g_add_(&(gradient.square() * (1.0 - c.beta2)));
+                let _ = p
+                    .first
+                    .g_mul_scalar_(c.beta1)
+                    .g_add_(&(&gradient * (1.0 - c.beta1)));
+                let _ = p
+                    .second
+                    .g_mul_scalar_(c.beta2)
+                    .g_add_(&(gradient.square() * (1.0 - c.beta2)));
                 let denominator = (&p.second / correction2).sqrt() + 1e-8;
                 let update = (&p.first / correction1) / denominator * rate;
                 // Biases, norms and scales are vectors; only matrices are regularised.
@@ -126,10 +153,10 @@ impl AdamW {
         no_grad(|| {
             for (name, p) in &mut self.parameters {
                 for (suffix, moment) in [("#1", &mut p.first), ("#2", &mut p.second)] {
-                    if let Some(saved) = state.get(&format!("adam/{name}{suffix}")) {
-                        if saved.size() == moment.size() {
-                            moment.copy_(saved);
-                        }
+                    if let Some(saved) = state.get(&format!("adam/{name}{suffix}"))
+                        && saved.size() == moment.size()
+                    {
+                        moment.copy_(saved);
                     }
                 }
             }
@@ -152,7 +179,11 @@ impl WeightMean {
             let mean = live.detach().copy();
             (name, live, mean)
         };
-        Self { decay, updates: 0, pairs: variables.into_iter().map(pair).collect() }
+        Self {
+            decay,
+            updates: 0,
+            pairs: variables.into_iter().map(pair).collect(),
+        }
     }
 
     /// Takes in the present values. Early on the mean is short, so that it does not remember the
@@ -163,14 +194,19 @@ impl WeightMean {
         let decay = self.decay.min(ramp);
         no_grad(|| {
             for (_, live, mean) in &mut self.pairs {
-                let _ = mean.g_mul_scalar_(decay).g_add_(&(live.detach() * (1.0 - decay)));
+                let _ = mean
+                    .g_mul_scalar_(decay)
+                    .g_add_(&(live.detach() * (1.0 - decay)));
             }
         });
     }
 
     /// The means by name.
     pub fn named(&self) -> Vec<(String, Tensor)> {
-        self.pairs.iter().map(|(name, _, mean)| (name.clone(), mean.shallow_clone())).collect()
+        self.pairs
+            .iter()
+            .map(|(name, _, mean)| (name.clone(), mean.shallow_clone()))
+            .collect()
     }
 
     /// Takes saved means back.
@@ -178,10 +214,10 @@ impl WeightMean {
         self.updates = updates;
         no_grad(|| {
             for (name, _, mean) in &mut self.pairs {
-                if let Some(saved) = state.get(&format!("ema/{name}")) {
-                    if saved.size() == mean.size() {
-                        mean.copy_(saved);
-                    }
+                if let Some(saved) = state.get(&format!("ema/{name}"))
+                    && saved.size() == mean.size()
+                {
+                    mean.copy_(saved);
                 }
             }
         });

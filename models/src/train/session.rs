@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, Result};
+use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::curves;
@@ -44,7 +44,9 @@ impl Session {
         fs::create_dir_all(folder)?;
         let template = format!("{name:10} {{wide_bar}} {{pos}}/{{len}} {{eta}} left  {{msg}}");
         let style = ProgressStyle::with_template(&template)?;
-        let bar = ProgressBar::new(total).with_style(style).with_position(step);
+        let bar = ProgressBar::new(total)
+            .with_style(style)
+            .with_position(step);
         bar.reset_eta();
         let csv = folder.join(format!("{name}.csv"));
         if step == 0 || !csv.is_file() {
@@ -74,22 +76,40 @@ impl Session {
         if !norm.is_finite() || values.iter().any(|v| !v.is_finite()) {
             self.broken += 1;
             if self.broken > PATIENCE {
-                bail!("the losses have been infinite for {PATIENCE} steps; lower learning_rate or clip_norm and resume");
+                bail!(
+                    "the losses have been infinite for {PATIENCE} steps; lower learning_rate or clip_norm and resume"
+                );
             }
             return Ok(());
         }
         self.broken = 0;
-        self.sums.iter_mut().zip(values).for_each(|(sum, v)| *sum += v);
+        self.sums
+            .iter_mut()
+            .zip(values)
+            .for_each(|(sum, v)| *sum += v);
         self.count += 1;
-        if step % LOG_EVERY == 0 {
+        if step.is_multiple_of(LOG_EVERY) {
             let means: Vec<f64> = self.sums.iter().map(|s| s / self.count as f64).collect();
             let mut line = format!("{step},{rate:.3e},{norm:.3}");
-            means.iter().for_each(|m| line.push_str(&format!(",{m:.5}")));
-            writeln!(fs::OpenOptions::new().append(true).open(&self.csv)?, "{line}")?;
-            let text: Vec<String> = self.names.iter().zip(&means).map(|(n, m)| format!("{n} {m:.3}")).collect();
+            means
+                .iter()
+                .for_each(|m| line.push_str(&format!(",{m:.5}")));
+            writeln!(
+                fs::OpenOptions::new().append(true).open(&self.csv)?,
+                "{line}"
+            )?;
+            let text: Vec<String> = self
+                .names
+                .iter()
+                .zip(&means)
+                .map(|(n, m)| format!("{n} {m:.3}"))
+                .collect();
             self.bar.set_message(text.join(" "));
             if self.bar.is_hidden() {
-                eprintln!("step {step} rate {rate:.2e} norm {norm:.2} {}", text.join(" "));
+                eprintln!(
+                    "step {step} rate {rate:.2e} norm {norm:.2} {}",
+                    text.join(" ")
+                );
             }
             self.sums.fill(0.0);
             self.count = 0;

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use tch::nn::VarStore;
-use tch::{no_grad, Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
 use super::adversarial::{discriminator_loss, feature_matching, generator_loss};
-use super::batches::{sound_batches, Pool, Shape, SoundBatch};
+use super::batches::{Pool, Shape, SoundBatch, sound_batches};
 use super::checkpoint;
 use super::config::TrainConfig;
 use super::losses::spectral_loss;
@@ -66,14 +66,19 @@ impl VocoderRun<'_> {
         let named = || checkpoint::named(&networks.store);
         let mut adam = AdamW::new(&c.optimizer, named(), c.steps);
         let mut fine = AdamW::new(&c.adversarial_optimizer, named(), c.adversarial_steps);
-        let mut adversary_adam =
-            AdamW::new(&c.adversarial_optimizer, checkpoint::named(&adversary_store), c.adversarial_steps);
+        let mut adversary_adam = AdamW::new(
+            &c.adversarial_optimizer,
+            checkpoint::named(&adversary_store),
+            c.adversarial_steps,
+        );
         let mut mean = WeightMean::new(c.ema, named());
         let path = self.folder.join(CHECKPOINT);
         let mut step = 0;
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
-            step = saved.get("step").map_or(0, |t| t.int64_value(&[]).max(0) as u64);
+            step = saved
+                .get("step")
+                .map_or(0, |t| t.int64_value(&[]).max(0) as u64);
             checkpoint::load_into(&networks.store, &saved, "live");
             checkpoint::load_into(&adversary_store, &saved, "adversary");
             adam.restore(&saved, step.min(c.steps));
@@ -81,14 +86,31 @@ impl VocoderRun<'_> {
             adversary_adam.restore(&saved, step.saturating_sub(c.steps));
             mean.restore(&saved, step);
         }
-        let shape = Shape { batch: c.batch, frames: c.frames };
-        let batches = sound_batches(self.pool.clone(), shape, self.config.data.seed.wrapping_add(step));
+        let shape = Shape {
+            batch: c.batch,
+            frames: c.frames,
+        };
+        let batches = sound_batches(
+            self.pool.clone(),
+            shape,
+            self.config.data.seed.wrapping_add(step),
+        );
         let names = ["spectral", "generator", "features", "adversary"];
-        let mut session = Session::new(&self.folder, "vocoder", &names, (step, total), self.deadline)?;
+        let mut session = Session::new(
+            &self.folder,
+            "vocoder",
+            &names,
+            (step, total),
+            self.deadline,
+        )?;
         while step < total && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let playing = step >= c.steps;
-            let rate = if playing { fine.learning_rate() } else { adam.learning_rate() };
+            let rate = if playing {
+                fine.learning_rate()
+            } else {
+                adam.learning_rate()
+            };
             let sound = vocode(&networks.vocoder, &batch);
             let spectral = spectral_loss(&sound, &batch.sound, &batch.band, &c.resolutions);
             let mut values = vec![spectral.double_value(&[]), 0.0, 0.0, 0.0];
@@ -98,16 +120,22 @@ impl VocoderRun<'_> {
                 let pairs = || reals.iter().zip(&fakes);
                 let formula = c.adversarial_loss;
                 let sum = |terms: Vec<Tensor>| Tensor::stack(&terms, 0).mean(tch::Kind::Float);
-                let adversarial = sum(fakes.iter().map(|f| generator_loss(formula, &f.scores)).collect());
+                let adversarial = sum(fakes
+                    .iter()
+                    .map(|f| generator_loss(formula, &f.scores))
+                    .collect());
                 let features = sum(pairs().map(|(r, f)| feature_matching(r, f)).collect());
                 values[1] = adversarial.double_value(&[]);
                 values[2] = features.double_value(&[]);
-                let loss = spectral + adversarial * c.adversarial_weight + features * c.feature_weight;
+                let loss =
+                    spectral + adversarial * c.adversarial_weight + features * c.feature_weight;
                 let norm = fine.backward_step(&loss);
                 let fakes = adversary.judge(&sound.detach());
                 let reals = adversary.judge(&batch.sound);
                 let pairs = reals.iter().zip(&fakes);
-                let loss = sum(pairs.map(|(r, f)| discriminator_loss(formula, &r.scores, &f.scores)).collect());
+                let loss = sum(pairs
+                    .map(|(r, f)| discriminator_loss(formula, &r.scores, &f.scores))
+                    .collect());
                 values[3] = loss.double_value(&[]);
                 adversary_adam.backward_step(&loss);
                 norm
@@ -120,7 +148,10 @@ impl VocoderRun<'_> {
             if session.due() || step == total || session.over() {
                 let mut all = checkpoint::prefixed("live", named());
                 all.extend(checkpoint::prefixed("ema", mean.named()));
-                all.extend(checkpoint::prefixed("adversary", checkpoint::named(&adversary_store)));
+                all.extend(checkpoint::prefixed(
+                    "adversary",
+                    checkpoint::named(&adversary_store),
+                ));
                 all.extend(if playing { fine.state() } else { adam.state() });
                 all.extend(adversary_adam.state());
                 all.push(("step".into(), Tensor::from(step as i64)));
@@ -133,6 +164,9 @@ impl VocoderRun<'_> {
 }
 
 fn vocode(vocoder: &Vocoder, batch: &SoundBatch) -> Tensor {
-    let source = SourceSpectra { pulses: batch.pulses.shallow_clone(), noise: batch.noise.shallow_clone() };
+    let source = SourceSpectra {
+        pulses: batch.pulses.shallow_clone(),
+        noise: batch.noise.shallow_clone(),
+    };
     vocoder.vocode(&batch.mel, &batch.prosody, &source)
 }
