@@ -21,6 +21,8 @@ use crate::widgets::{button, slider, text};
 const COUNT: usize = EMOTIONS.len();
 /// Nearer than this to the centre, in the wheel's radius, the dot snaps to neutral.
 const SNAP: f32 = 0.14;
+/// Width of the chip that opens the list of presets.
+const MORE_CHIP: f32 = 58.0;
 /// Least angle between neighbours on the wheel, so that every one can be hit and read.
 const GAP: f32 = TAU / COUNT as f32 * 0.86;
 
@@ -190,14 +192,7 @@ fn words_of(cx: &Cx) -> String {
 fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut left = rect.left();
     let mut rest = rect;
-    let more = cut_right(&mut rest, 58.0);
-    if button::chip(ui, cx, more, "More…", false)
-        .on_hover_text("All presets, and yours")
-        .clicked()
-    {
-        cx.view.presets.open = true;
-    }
-    cut_right(&mut rest, 6.0);
+    cut_right(&mut rest, MORE_CHIP + 6.0);
     for preset in &FACTORY {
         let galley = ui.painter().layout_no_wrap(
             preset.name.to_owned(),
@@ -221,6 +216,11 @@ fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             cx.view.presets.name = Some(preset.name.to_owned());
         }
         left += width + 6.0;
+    }
+    let more = Rect::from_min_size(pos2(left, rect.top()), vec2(MORE_CHIP, rect.height()));
+    let response = button::chip(ui, cx, more, "More…", false);
+    if response.on_hover_text("All presets, and yours").clicked() {
+        cx.view.presets.open = true;
     }
 }
 
