@@ -112,6 +112,14 @@ impl Cx<'_> {
         self.out.push(action);
     }
 
+    /// Ends all gestures, for a window that closed in the middle of them.
+    pub(crate) fn let_go(held: &mut Vec<Held>) -> Vec<PanelAction> {
+        held.drain(..)
+            .filter(|held| held.ended.is_none())
+            .map(|held| PanelAction::EndGesture(held.param))
+            .collect()
+    }
+
     /// Forgets held values that the owner reports back, or has had time to. Returns whether some
     /// are still waiting, so that the panel must be drawn again.
     pub(crate) fn settle(held: &mut Vec<Held>, state: &PanelState, now: f64) -> bool {

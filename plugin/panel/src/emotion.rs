@@ -21,6 +21,8 @@ use crate::widgets::{button, slider, text};
 const COUNT: usize = EMOTIONS.len();
 /// Nearer than this to the centre, in the wheel's radius, the dot snaps to neutral.
 const SNAP: f32 = 0.14;
+/// Width below which the single sliders are left out.
+const COMPACT: f32 = 320.0;
 /// Width of the chip that opens the list of presets.
 const MORE_CHIP: f32 = 58.0;
 /// Least angle between neighbours on the wheel, so that every one can be hit and read.
@@ -142,6 +144,13 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     chips(ui, cx, cut_bottom(&mut rest, 24.0));
     cut_bottom(&mut rest, 8.0);
     cut_top(&mut rest, 4.0);
+    if rest.width() < COMPACT {
+        // Without room for both, the wheel and the strength say it all.
+        let strength = cut_bottom(&mut rest, 38.0);
+        wheel(ui, cx, rest);
+        slider::tall(ui, cx, ParamId::Strength, strength);
+        return;
+    }
     let width = (rest.width() * 0.45).clamp(160.0, 260.0);
     let mut sliders = cut_right(&mut rest, width);
     cut_right(&mut rest, 8.0);

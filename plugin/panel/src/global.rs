@@ -23,6 +23,8 @@ pub(crate) struct PresetsView {
     pub name: Option<String>,
     /// Name under which to save.
     save_as: String,
+    /// What was pasted to be imported.
+    pasted: String,
     /// The list opens in the next frame.
     pub open: bool,
 }
@@ -334,7 +336,7 @@ fn preset_menu(ui: &mut Ui, cx: &mut Cx) {
     let theme = cx.theme;
     ui.spacing_mut().item_spacing.y = 1.0;
     let chosen = cx.view.presets.name.clone();
-    ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+    ScrollArea::vertical().max_height(264.0).show(ui, |ui| {
         ui.set_min_width(262.0);
         menu::title(ui, theme, "Yours");
         if cx.state.presets.is_empty() {
@@ -366,12 +368,47 @@ fn preset_menu(ui: &mut Ui, cx: &mut Cx) {
             ))));
         }
     }
+    exchange(ui, cx);
     let own = chosen.and_then(|name| cx.state.presets.iter().find(|preset| preset.name == name));
     if let Some(preset) = own
         && menu::item(ui, theme, &format!("Delete “{}”", preset.name), "", true)
     {
         cx.push(PanelAction::DeletePreset(preset.path.clone()));
         cx.view.presets.name = None;
+    }
+}
+
+/// Handing presets on as text, which works wherever there is a clipboard: in a chat, a forum, a
+/// session's notes. What is pasted may also be the path of a preset file.
+fn exchange(ui: &mut Ui, cx: &mut Cx) {
+    let theme = cx.theme;
+    if menu::item(ui, theme, "Copy as text", "to share it", true)
+        && let Ok(text) = serde_json::to_string(&Sound::of(cx.state))
+    {
+        ui.ctx().copy_text(text);
+    }
+    if let Some(preset) = cx.state.presets.first()
+        && let Some(folder) = preset.path.parent()
+        && menu::item(ui, theme, "Show the preset files", "", true)
+    {
+        cx.push(PanelAction::OpenFolder(folder.to_owned()));
+    }
+    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 32.0), Sense::hover());
+    let mut rest = row.shrink2(vec2(4.0, 2.0));
+    let take = cut_right(&mut rest, 60.0);
+    cut_right(&mut rest, 6.0);
+    let edit = TextEdit::singleline(&mut cx.view.presets.pasted)
+        .hint_text("Paste a preset or a path")
+        .margin(egui::Margin::symmetric(8, 6));
+    ui.put(rest, edit).accessible_name("Preset to import");
+    let pasted = cx.view.presets.pasted.trim().to_owned();
+    if button::word(ui, cx, take, "Import", false).clicked() && !pasted.is_empty() {
+        cx.view.presets.pasted.clear();
+        match serde_json::from_str::<Sound>(&pasted) {
+            Ok(sound) => cx.view.command = Some(Command::Apply(sound)),
+            Err(_) => cx.push(PanelAction::LoadPreset(pasted.into())),
+        }
+        ui.close();
     }
 }
 

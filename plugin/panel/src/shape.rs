@@ -1,6 +1,6 @@
 //! The voice's shape: pitch, formant, intonation, the automatic match with both ranges, breath, gate.
 
-use egui::{Align2, Rect, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Rect, ScrollArea, Sense, Stroke, Ui, UiBuilder, pos2, vec2};
 
 use crate::context::Cx;
 use crate::fonts;
@@ -12,6 +12,8 @@ use crate::widgets::{button, slider, switch, text};
 /// Ends of the drawn range of pitch in Hz.
 const LOW_HZ: f32 = 60.0;
 const HIGH_HZ: f32 = 500.0;
+/// Height below which the controls scroll.
+const LEAST_HEIGHT: f32 = 36.0 * 6.35;
 
 /// Draws the section.
 pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
@@ -19,6 +21,24 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut rest = rect.shrink(12.0);
     let head = cut_top(&mut rest, 24.0);
     button::title(ui, cx, head.left_center(), "Shape");
+    if rest.height() >= LEAST_HEIGHT {
+        controls(ui, cx, rest);
+        return;
+    }
+    ui.scope_builder(UiBuilder::new().max_rect(rest), |ui| {
+        ScrollArea::vertical()
+            .id_salt("shape")
+            .auto_shrink(false)
+            .show(ui, |ui| {
+                let size = vec2(rest.width(), LEAST_HEIGHT);
+                let (all, _) = ui.allocate_exact_size(size, Sense::hover());
+                controls(ui, cx, all);
+            });
+    });
+}
+
+fn controls(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
+    let mut rest = rect;
     // Six blocks share the height.
     let row = (rest.height() / 6.35).clamp(36.0, 60.0);
     let gap = (row - 36.0) / 2.0;

@@ -241,6 +241,17 @@ impl Panel {
         }
         let now = ctx.input(|input| input.time);
         let view = &mut self.view;
+        let mut left_open = Vec::new();
+        if !ctx.data(|data| data.get_temp::<bool>(drawn_id()).unwrap_or(false)) {
+            // A new window: the old one's textures and style are gone, and a control that was in
+            // the hand when it closed is let go of.
+            ctx.data_mut(|data| data.insert_temp(drawn_id(), true));
+            view.live = LiveView::default();
+            view.themed = None;
+            view.drag = None;
+            view.typing = None;
+            left_open = Cx::let_go(&mut view.held);
+        }
         if Cx::settle(&mut view.held, state, now) {
             ctx.request_repaint_after_secs(0.1);
         }
@@ -257,7 +268,7 @@ impl Panel {
             state,
             view,
             theme,
-            out: Vec::new(),
+            out: left_open,
             now,
         };
         sections(ui, &mut cx);
@@ -278,6 +289,10 @@ impl Panel {
         }
         actions
     }
+}
+
+fn drawn_id() -> egui::Id {
+    egui::Id::unique("mien panel drawn")
 }
 
 fn installed_id() -> egui::Id {

@@ -6,7 +6,9 @@ use common::{App, Setup, session, settle, standalone};
 use egui::{Key, Modifiers, PointerButton, Pos2, Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
-use mien_panel::{FilePurpose, Memory, Page, PanelAction, PanelState, ParamId, StandaloneAction};
+use mien_panel::{
+    FilePurpose, Memory, Page, PanelAction, PanelState, ParamId, Sound, StandaloneAction,
+};
 
 type Hands = Harness<'static, App>;
 
@@ -591,4 +593,57 @@ fn a_frame_is_cheap() {
         times[60], times[114]
     );
     assert!(times[60] < 25.0, "a frame takes {:.1} ms", times[60]);
+}
+
+#[test]
+fn presets_are_handed_on_as_text() {
+    let mut harness = start();
+    let sound = Sound::of(&harness.state().state);
+    click(&mut harness, "Presets");
+    click(&mut harness, "Copy as text");
+    let copied =
+        harness
+            .output()
+            .platform_output
+            .commands
+            .iter()
+            .find_map(|command| match command {
+                egui::OutputCommand::CopyText(text) => Some(text.clone()),
+                _ => None,
+            });
+    assert!(copied.is_none_or(|text| text.contains("emo_happy")));
+    click(&mut harness, "Sad");
+    harness.state_mut().state.values.set(ParamId::EmoHappy, 0.0);
+    let text = serde_json::to_string(&sound).expect("a sound is plain data");
+    click(&mut harness, "Presets");
+    harness.get_by_label("Preset to import").focus();
+    settle(&mut harness);
+    harness.get_by_label("Preset to import").type_text(&text);
+    settle(&mut harness);
+    click(&mut harness, "Import");
+    assert_eq!(value(&harness, ParamId::EmoHappy), 0.42);
+}
+
+#[test]
+fn a_window_that_closes_lets_go() {
+    let mut harness = start();
+    harness.state_mut().carry_out = false;
+    let rect = harness.get_by_label("Breath").rect();
+    let from = Pos2::new(rect.center().x, rect.bottom() - 8.0);
+    harness.drag_at(from);
+    harness.step();
+    harness.hover_at(from + vec2(40.0, 0.0));
+    harness.step();
+    // The same panel in another window.
+    let ctx = egui::Context::default();
+    mien_panel::Panel::install(&ctx);
+    let app = harness.state_mut();
+    let mut actions = std::mem::take(&mut app.actions);
+    for _ in 0..2 {
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            actions.extend(app.panel.ui(ui, &app.state));
+        });
+        output.drop_without_applying_deltas();
+    }
+    assert_gestures(&actions);
 }

@@ -51,6 +51,11 @@ fn three_sizes() {
         &mut Setup::default().sized(1300.0, 760.0, 1.0).start(session()),
         "size roomy",
     );
+    shot(
+        &mut results,
+        &mut Setup::default().sized(675.0, 420.0, 1.0).start(session()),
+        "size cramped",
+    );
 }
 
 #[test]
