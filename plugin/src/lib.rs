@@ -30,7 +30,7 @@ use realtime::{Plan, Processor, rings};
 use shared::Shared;
 
 /// Delay in samples at 24 kHz that is planned for before a pack is known: that of the shipped ones.
-const USUAL_CONVERTER_DELAY: u32 = 480;
+const USUAL_CONVERTER_DELAY: u32 = 600;
 
 /// How long an activation for an offline render waits for the engine.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -88,7 +88,9 @@ impl Mien {
             .iter()
             .find(|pack| pack.card.name == wanted)
             .or(packs.first());
-        pack.map_or(USUAL_CONVERTER_DELAY, |pack| pack.card.delay_samples)
+        pack.map(|pack| pack.card.delay_samples)
+            .filter(|&delay| delay > 0)
+            .unwrap_or(USUAL_CONVERTER_DELAY)
     }
 }
 

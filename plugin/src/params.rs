@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mien_face::{Controls, EMOTIONS, MORPH_SLOTS};
+use mien_face::{Controls, EMOTIONS, MORPH_SLOTS, Voice};
 use mien_panel::{ParamId, Unit};
 use nice_plug::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct Selection {
     /// Value of the `voice` parameter that these slots belong to. When the parameter moves away
     /// from it, somebody chose another voice, and the slots follow.
     pub parameter: i32,
+    /// Those of the slots' voices that the user made, with their embeddings, so that the state
+    /// sounds the same on a machine that does not have them.
+    pub own: Vec<Voice>,
 }
 
 /// One voice of a mix.

@@ -9,6 +9,8 @@ use crossbeam::atomic::AtomicCell;
 use crossbeam::queue::ArrayQueue;
 use mien_face::{MORPH_SLOTS, PackDescription, StepReport, VoiceWeight};
 
+use mien_panel::MyVoice;
+
 use crate::engine::search::PackFile;
 use crate::engine::stats::StepStats;
 use crate::params::Selection;
@@ -54,6 +56,10 @@ pub struct Slow {
     pub voices: ResolvedVoices,
     /// The selection that they were resolved from.
     pub selection: Selection,
+    /// Names of the voices that the user made; they follow the pack's.
+    pub own: Vec<String>,
+    /// How making one goes.
+    pub my_voice: MyVoice,
 }
 
 /// The selected voices by their indices in the loaded pack.

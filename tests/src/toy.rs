@@ -29,14 +29,18 @@ pub fn write_pack(folder: &Path, name: &str, voices: &[&str]) -> PathBuf {
         .map(|name| serde_json::json!({"name": name, "description": "a test voice"}))
         .collect();
     let card = serde_json::json!({
-        "name": name,
-        "description": "made for tests",
-        "licence": "MIT OR Apache-2.0",
-        "delay_samples": DELAY,
-        "voices": voices,
-        "emotions": [{"name": "happy"}, {"name": "sad"}],
+        "format": 1,
+        "kind": "voices",
+        "description": {
+            "name": name,
+            "description": "made for tests",
+            "licence": "MIT OR Apache-2.0",
+            "delay_samples": DELAY,
+            "voices": voices,
+            "emotions": [{"name": "happy"}, {"name": "sad"}],
+        },
     });
-    let header = serde_json::json!({"__metadata__": {"mien": card.to_string()}}).to_string();
+    let header = serde_json::json!({"__metadata__": {"mien.card": card.to_string()}}).to_string();
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
     let path = folder.join(format!("{name}.mien"));

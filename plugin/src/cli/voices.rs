@@ -1,6 +1,7 @@
 //! `mien voices`: what is installed.
 
 use anyhow::bail;
+use mien::engine::loader::open_engine;
 use mien::engine::search;
 use mien_face::PackDescription;
 
@@ -12,10 +13,19 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Runs it. The engine is not opened: the cards of the packs tell everything.
+/// Runs it. The engine describes its packs; without one their cards do, which leave out what only
+/// the networks know.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let engine = search::find_engine().ok();
-    let packs = search::packs(engine.as_deref());
+    let mut packs = search::packs(engine.as_deref());
+    if let Ok(engine) = open_engine() {
+        for pack in &mut packs {
+            match engine.load_pack(&pack.path) {
+                Ok(loaded) => pack.card = loaded.description().clone(),
+                Err(error) => eprintln!("mien: {}: {error}", pack.path.display()),
+            }
+        }
+    }
     if arguments.json {
         let entry = |pack: &search::PackFile| {
             let mut card = serde_json::to_value(&pack.card)?;

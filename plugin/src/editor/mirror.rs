@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use mien_face::StepReport;
 use mien_panel::{
-    EngineStatus, LIVE_COLUMNS, LatencyPart, LiveColumn, PackEntry, PanelState, ParamId, VoiceEntry,
+    EngineStatus, LIVE_COLUMNS, LatencyPart, LiveColumn, MyVoice, PackEntry, PanelState, ParamId,
+    VoiceEntry,
 };
 use nice_plug::context::PluginApi;
 
@@ -46,6 +47,16 @@ pub struct Mirror {
     cleared_dropouts: u64,
     lost_at: Option<Instant>,
     said_at: Option<Instant>,
+    recording: Option<Recording>,
+}
+
+/// A recording for a voice, under way.
+struct Recording {
+    name: String,
+    /// How long it is to be.
+    seconds: f32,
+    position: u64,
+    samples: Vec<f32>,
 }
 
 /// One meter's memory.
@@ -82,6 +93,7 @@ impl Mirror {
             cleared_dropouts: 0,
             lost_at: None,
             said_at: None,
+            recording: None,
         }
     }
 
@@ -116,6 +128,7 @@ impl Mirror {
         let slow = self.shared.slow().clone();
         self.voices(&slow);
         self.engine(&slow);
+        self.record(&slow);
         self.meters(now);
         self.load(now);
         self.latency();
@@ -144,7 +157,7 @@ impl Mirror {
         {
             let entry = |voice: &mien_face::Voice| VoiceEntry {
                 voice: voice.clone(),
-                own: false,
+                own: slow.own.contains(&voice.name),
             };
             self.state.voices = pack.voices.iter().map(entry).collect();
             self.state.emotions.clone_from(&pack.emotions);
@@ -163,6 +176,53 @@ impl Mirror {
                 .map(|voice| (voice.name.clone(), 1.0))
                 .into_iter()
                 .collect()
+        };
+    }
+
+    /// Starts to record what comes in, for a voice of this name.
+    pub fn start_recording(&mut self, name: String, seconds: f32) {
+        let mut recording = Recording {
+            name,
+            seconds,
+            position: 0,
+            samples: Vec::new(),
+        };
+        // What was heard before does not count.
+        self.shared
+            .scope
+            .read_input(&mut recording.position, &mut recording.samples);
+        recording.samples.clear();
+        self.recording = Some(recording);
+    }
+
+    /// Stops recording, and forgets what became of the last one.
+    pub fn stop_recording(&mut self) {
+        self.recording = None;
+        self.shared.slow().my_voice = MyVoice::Idle;
+    }
+
+    /// The finished recording: name, samples and rate.
+    pub fn take_recording(&mut self) -> Option<(String, Vec<f32>, u32)> {
+        let rate = self.shared.plan.load().rate;
+        let done = |held: &Recording| held.samples.len() as f32 >= held.seconds * rate as f32;
+        let finished = rate > 0 && self.recording.as_ref().is_some_and(done);
+        let recording = self.recording.take_if(|_| finished)?;
+        Some((recording.name, recording.samples, rate))
+    }
+
+    fn record(&mut self, slow: &Slow) {
+        let rate = self.shared.plan.load().rate.max(1) as f32;
+        self.state.my_voice = match &mut self.recording {
+            Some(held) => {
+                self.shared
+                    .scope
+                    .read_input(&mut held.position, &mut held.samples);
+                MyVoice::Recording {
+                    seconds: held.samples.len() as f32 / rate,
+                    wanted: held.seconds,
+                }
+            }
+            None => slow.my_voice.clone(),
         };
     }
 

@@ -114,6 +114,7 @@ impl NiceEguiApp for PanelApp {
         for action in actions {
             doer.carry_out(action);
         }
+        doer.finish_recording();
         ui.ctx().request_repaint_after(FRAME_TIME);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use mien_panel::{MyVoice, Panel, PanelAction, ParamId};
+use mien_panel::{Panel, PanelAction, ParamId};
 use nice_plug::context::gui::GuiContext;
 
 use super::library;
@@ -55,18 +55,32 @@ impl Doer<'_> {
             PanelAction::ClearDropouts => self.mirror.clear_dropouts(),
             PanelAction::SetZoom(zoom) => self.egui.set_zoom_factor(zoom),
             PanelAction::Remember(memory) => library::remember(&memory),
-            PanelAction::AddMyVoice { .. } | PanelAction::RecordMyVoice { .. } => {
-                self.mirror.state.my_voice = MyVoice::Failed(
-                    "The loaded engine makes no voices from recordings. Choose one of the pack's."
-                        .into(),
-                );
+            PanelAction::AddMyVoice { name, path } => {
+                if let Some(remote) = &self.remote {
+                    remote.make_voice_of_file(name, path);
+                }
             }
-            PanelAction::CancelMyVoice | PanelAction::RemoveMyVoice(_) => {
-                self.mirror.state.my_voice = MyVoice::Idle;
+            PanelAction::RecordMyVoice { name, seconds } => {
+                self.mirror.start_recording(name, seconds);
+            }
+            PanelAction::CancelMyVoice => self.mirror.stop_recording(),
+            PanelAction::RemoveMyVoice(name) => {
+                if let Some(remote) = &self.remote {
+                    remote.forget_voice(name);
+                }
             }
             // The framework shows neither host menus nor file dialogs, and the panel was told so;
             // its standalone keeps the devices to itself.
             PanelAction::HostMenu(..) | PanelAction::Browse(_) | PanelAction::Standalone(_) => {}
+        }
+    }
+
+    /// Hands a recording that is long enough to the engine.
+    pub fn finish_recording(&mut self) {
+        if let (Some((name, samples, rate)), Some(remote)) =
+            (self.mirror.take_recording(), &self.remote)
+        {
+            remote.make_voice(name, samples, rate);
         }
     }
 

@@ -11,8 +11,8 @@ use crate::shared::Scope;
 
 /// Time between columns in ms: two frames of the engine, so two pitch reports each.
 pub const COLUMN_MS: f32 = 20.0;
-/// Length of the window in seconds: long enough to part the harmonics of a low voice.
-const WINDOW_S: f32 = 0.043;
+/// Least length of the window in seconds: long enough to part the harmonics of a low voice.
+const WINDOW_S: f32 = 0.04;
 
 /// Makes columns from the scope.
 pub struct Spectrum {

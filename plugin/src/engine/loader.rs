@@ -2,18 +2,21 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use mien_face::{Controls, Engine, FRAME, PackDescription};
+use mien_face::{Controls, Engine, FRAME, Pack, PackDescription, Voice};
+use mien_panel::MyVoice;
 
+use super::own;
 use super::pipeline::Convert;
 use super::search::{self, PackFile};
 use super::selection::{follow, resolve};
 use super::thread::Command;
-use crate::params::{Selection, VoiceNames};
+use crate::params::{Selection, Slot, VoiceNames};
 use crate::shared::{EngineState, Shared, Status};
 
 /// Frames run through a new converter before it goes live: first runs allocate and choose kernels.
@@ -29,6 +32,24 @@ pub enum Job {
     Follow(i32),
     /// Look for engine and packs again.
     Reload,
+    /// Make a voice of a recording.
+    MakeVoice {
+        /// What to call it.
+        name: String,
+        /// The recording, mono.
+        samples: Vec<f32>,
+        /// Its rate in Hz.
+        rate: u32,
+    },
+    /// Make a voice of a sound file.
+    MakeVoiceOfFile {
+        /// What to call it.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Forget a voice that the user made.
+    ForgetVoice(String),
     /// The converter failed with this text; it is not in use any more.
     Broken(String, Box<dyn Convert>),
     /// End.
@@ -67,7 +88,15 @@ pub struct Loader {
     to_engine: Sender<Command>,
     engine_thread: Thread,
     /// The pack that the engine thread converts with.
-    loaded: Option<(PathBuf, Arc<PackDescription>)>,
+    loaded: Option<Loaded>,
+}
+
+/// A pack in use.
+struct Loaded {
+    path: PathBuf,
+    pack: Pack,
+    /// What is in it, the user's own voices for it included.
+    description: Arc<PackDescription>,
 }
 
 /// Why there is no voice: state for programs, text for people.
@@ -110,14 +139,32 @@ impl Loader {
 
     fn work(&mut self, job: Job) {
         match job {
-            Job::Choose => {}
-            Job::Select(selection) => *self.selection() = selection,
+            Job::Choose => self.miss_own_voices(),
+            Job::Select(selection) => {
+                *self.selection() = selection;
+                self.miss_own_voices();
+            }
             Job::Follow(parameter) => {
-                if let Some((_, pack)) = &self.loaded {
-                    follow(&mut self.selection(), parameter, pack);
+                if let Some(loaded) = &self.loaded {
+                    follow(&mut self.selection(), parameter, &loaded.description);
                 }
             }
             Job::Reload => self.loaded = None,
+            Job::MakeVoice {
+                name,
+                samples,
+                rate,
+            } => self.make_voice(name, &samples, rate),
+            Job::MakeVoiceOfFile { name, path } => match mien_audio::decode(&path) {
+                Ok(sound) => self.make_voice(name, &sound.mono(), sound.rate),
+                Err(error) => self.shared.slow().my_voice = MyVoice::Failed(error.to_string()),
+            },
+            Job::ForgetVoice(name) => {
+                if let Some(loaded) = self.loaded.take() {
+                    own::delete(&loaded.description.name, &name);
+                }
+                self.selection().own.retain(|voice| voice.name != name);
+            }
             Job::Broken(text, converter) => {
                 drop(converter);
                 self.loaded = None;
@@ -167,7 +214,7 @@ impl Loader {
         if self
             .loaded
             .as_ref()
-            .is_some_and(|(path, _)| *path == pack.path)
+            .is_some_and(|loaded| loaded.path == pack.path)
         {
             return Ok(note);
         }
@@ -190,13 +237,24 @@ impl Loader {
                 .map_err(|e| e.to_string())?;
         }
         converter.reset();
-        let description = Arc::new(opened.description().clone());
+        let mut description = opened.description().clone();
+        let mut own = own::voices(&description.name);
+        let known = |own: &[Voice], voice: &Voice| own.iter().any(|other| other.name == voice.name);
+        for voice in &self.selection().own {
+            if !known(&own, voice) {
+                own.push(voice.clone());
+            }
+        }
+        own.retain(|voice| !known(&description.voices, voice));
+        // One that the engine refuses (made by another version of the pack) is left out.
+        own.retain(|voice| converter.add_voice(voice).is_ok());
+        self.shared.slow().own = own.iter().map(|voice| voice.name.clone()).collect();
+        description.voices.extend(own);
+        let description = Arc::new(description);
         // The voices must be known before the converter that they belong to.
         self.publish(&description);
         let delay = converter.info().delay_samples;
-        self.shared
-            .converter_delay
-            .store(delay, std::sync::atomic::Ordering::Relaxed);
+        self.shared.converter_delay.store(delay, Ordering::Relaxed);
         let (reply, retired) = bounded(1);
         let _ = self
             .to_engine
@@ -204,8 +262,69 @@ impl Loader {
         self.engine_thread.unpark();
         // The former converter comes back when it has faded out, and is dropped here.
         drop(retired.recv_timeout(Duration::from_secs(5)));
-        self.loaded = Some((pack.path.clone(), description));
+        let path = pack.path.clone();
+        self.loaded = Some(Loaded {
+            path,
+            pack: opened,
+            description,
+        });
         Ok(())
+    }
+
+    /// Has the pack loaded again when the state brings voices of the user's that it was loaded without.
+    fn miss_own_voices(&mut self) {
+        let Some(loaded) = &self.loaded else { return };
+        let known = &loaded.description.voices;
+        let selection = self.selection();
+        let missing = |voice: &Voice| known.iter().all(|other| other.name != voice.name);
+        let reload = selection.pack == loaded.description.name && selection.own.iter().any(missing);
+        drop(selection);
+        if reload {
+            self.loaded = None;
+        }
+    }
+
+    /// Makes a voice, keeps it, and selects it; the pack is loaded again with it afterwards.
+    fn make_voice(&mut self, name: String, samples: &[f32], rate: u32) {
+        self.shared.slow().my_voice = MyVoice::Working;
+        let made = match &self.loaded {
+            None => Err("Load a voice pack first: its encoder makes the voice.".into()),
+            Some(loaded)
+                if loaded
+                    .pack
+                    .description()
+                    .voices
+                    .iter()
+                    .any(|v| v.name == name) =>
+            {
+                Err(format!(
+                    "The pack has a voice {name} already. Choose another name."
+                ))
+            }
+            Some(loaded) => loaded
+                .pack
+                .embed_voice(samples, rate)
+                .map_err(|error| error.to_string())
+                .and_then(|voice| {
+                    let voice = Voice {
+                        name: name.clone(),
+                        ..voice
+                    };
+                    own::save(&loaded.description.name, voice)
+                }),
+        };
+        let state = match made {
+            Ok(()) => {
+                self.selection().slots = vec![Slot {
+                    voice: name.clone(),
+                    weight: 1.0,
+                }];
+                self.loaded = None;
+                MyVoice::Done(name)
+            }
+            Err(text) => MyVoice::Failed(text),
+        };
+        self.shared.slow().my_voice = state;
     }
 
     /// Publishes the voices of `pack` that the selection means; gives a note.
@@ -215,9 +334,24 @@ impl Loader {
         if selection.pack.is_empty() {
             selection.pack.clone_from(&pack.name);
         }
+        let mut slow = self.shared.slow();
+        let chosen = |voice: &&Voice| {
+            let named = selection.slots.iter().any(|slot| slot.voice == voice.name);
+            named && slow.own.contains(&voice.name)
+        };
+        let mut own: Vec<Voice> = pack.voices.iter().filter(chosen).cloned().collect();
+        // One that this pack cannot have is kept for the pack that can.
+        own.extend(
+            std::mem::take(&mut selection.own)
+                .into_iter()
+                .filter(|voice| {
+                    let named = selection.slots.iter().any(|slot| slot.voice == voice.name);
+                    named && pack.voices.iter().all(|known| known.name != voice.name)
+                }),
+        );
+        selection.own = own;
         let names = pack.voices.iter().map(|voice| voice.name.clone()).collect();
         self.names.set(names, selection.clone());
-        let mut slow = self.shared.slow();
         slow.voices = voices;
         slow.pack = Some(pack.clone());
         slow.selection = selection.clone();
@@ -225,8 +359,12 @@ impl Loader {
     }
 
     fn take_over(&mut self, result: Result<String, Failure>) {
-        match (result, self.loaded.clone()) {
-            (Ok(mut note), Some((_, pack))) => {
+        let pack = self
+            .loaded
+            .as_ref()
+            .map(|loaded| loaded.description.clone());
+        match (result, pack) {
+            (Ok(mut note), Some(pack)) => {
                 let lost = self.publish(&pack);
                 if note.is_empty() {
                     note = lost;

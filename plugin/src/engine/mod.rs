@@ -3,6 +3,7 @@
 
 pub mod loader;
 pub mod overload;
+pub mod own;
 pub mod pipeline;
 pub mod search;
 pub mod selection;
@@ -134,6 +135,25 @@ impl Remote {
     /// See [`EngineHost::select`].
     pub fn select(&self, selection: Selection) {
         self.job(loader::Job::Select(selection));
+    }
+
+    /// Has a voice made of a recording (mono, `rate` Hz), kept, and selected.
+    pub fn make_voice(&self, name: String, samples: Vec<f32>, rate: u32) {
+        self.job(loader::Job::MakeVoice {
+            name,
+            samples,
+            rate,
+        });
+    }
+
+    /// The same from a sound file.
+    pub fn make_voice_of_file(&self, name: String, path: std::path::PathBuf) {
+        self.job(loader::Job::MakeVoiceOfFile { name, path });
+    }
+
+    /// Has a voice of the user's own forgotten.
+    pub fn forget_voice(&self, name: String) {
+        self.job(loader::Job::ForgetVoice(name));
     }
 
     fn job(&self, job: loader::Job) {

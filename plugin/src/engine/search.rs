@@ -126,8 +126,19 @@ pub fn packs(engine: Option<&Path>) -> Vec<PackFile> {
 /// Longest header that is read: a card with the embeddings of a thousand voices is far below it.
 const LONGEST_HEADER: u64 = 64 << 20;
 
-/// Reads a pack's card from its header (safetensors: the header's length, then JSON, with the card
-/// as the one JSON object among the metadata's texts). Nothing else of the file is read.
+/// Name of the card among the metadata of a pack's header.
+const CARD: &str = "mien.card";
+
+/// What is read of a card.
+#[derive(serde::Deserialize)]
+struct Card {
+    /// `"voices"`; other packs hold weights for one of these.
+    kind: String,
+    description: PackDescription,
+}
+
+/// Reads the card of a voice pack from its header (safetensors: the header's length, then JSON).
+/// Nothing else of the file is read. `None` for anything that is no voice pack.
 pub fn read_card(path: &Path) -> Option<PackDescription> {
     let mut file = std::fs::File::open(path).ok()?;
     let mut length = [0; 8];
@@ -139,10 +150,9 @@ pub fn read_card(path: &Path) -> Option<PackDescription> {
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).ok()?;
     let header: serde_json::Value = serde_json::from_slice(&header).ok()?;
-    let texts = header.get("__metadata__")?.as_object()?.values();
-    texts
-        .filter_map(|text| serde_json::from_str::<PackDescription>(text.as_str()?).ok())
-        .find(|card| !card.name.is_empty() && !card.voices.is_empty())
+    let text = header.get("__metadata__")?.get(CARD)?.as_str()?;
+    let card: Card = serde_json::from_str(text).ok()?;
+    (card.kind == "voices").then_some(card.description)
 }
 
 /// The folders that hold this program or plugin: the file's own, and for a bundle the one it lies in.
@@ -186,8 +196,13 @@ mod tests {
     use super::*;
 
     fn write_pack(path: &Path, name: &str) {
-        let card = serde_json::json!({"name": name, "voices": [{"name": "Ada"}]}).to_string();
-        let header = serde_json::json!({"__metadata__": {"format": "1", "mien": card}}).to_string();
+        let card = serde_json::json!({
+            "format": 1,
+            "kind": "voices",
+            "description": {"name": name, "voices": [{"name": "Ada"}]},
+        })
+        .to_string();
+        let header = serde_json::json!({"__metadata__": {CARD: card}}).to_string();
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend(header.as_bytes());
         std::fs::write(path, bytes).unwrap();

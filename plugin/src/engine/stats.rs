@@ -52,7 +52,7 @@ impl StepTimes {
             self.times[self.next % WINDOW] = took;
         }
         self.next += 1;
-        (self.next % EVERY == 0).then(|| self.summary())
+        self.next.is_multiple_of(EVERY).then(|| self.summary())
     }
 
     fn summary(&mut self) -> StepStats {

@@ -20,10 +20,13 @@ impl ToyPack {
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| broken())?;
         let header = rest.get(..length).ok_or_else(broken)?;
         let header: serde_json::Value = serde_json::from_slice(header).map_err(|_| broken())?;
-        let card = header["__metadata__"]["mien"].as_str().ok_or_else(broken)?;
-        let description: PackDescription =
-            serde_json::from_str(card).map_err(|e| format!("{path}: its card is broken: {e}"))?;
-        let json = crate::c_string(card);
+        let card = header["__metadata__"]["mien.card"]
+            .as_str()
+            .ok_or_else(broken)?;
+        let card: serde_json::Value = serde_json::from_str(card).map_err(|_| broken())?;
+        let description: PackDescription = serde_json::from_value(card["description"].clone())
+            .map_err(|e| format!("{path}: its card is broken: {e}"))?;
+        let json = crate::c_string(&card["description"].to_string());
         Ok(Self { description, json })
     }
 }
