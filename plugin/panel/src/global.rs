@@ -29,6 +29,11 @@ pub(crate) struct PresetsView {
     pub open: bool,
 }
 
+/// Width of a knob with its words.
+const KNOB: f32 = 86.0;
+/// Width of A, B and the copy button.
+const COMPARE: f32 = 90.0;
+
 /// Draws the bar.
 pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut rest = rect;
@@ -36,7 +41,13 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     wordmark(ui, cx, logo);
     cut_left(&mut rest, 6.0);
     let square = |rect: Rect, size: f32| Rect::from_center_size(rect.center(), vec2(size, size));
-    let preset = cut_left(&mut rest, 186.0);
+    // In a narrow window A/B goes first, then the preset's name gets shorter; the knobs stay.
+    let pages = pages(cx);
+    let right = 48.0 + 30.0 * pages.len() as f32 + 3.0 * KNOB;
+    let spare = rest.width() - right - 68.0;
+    let comparing = spare > 120.0 + COMPARE;
+    let preset_width = if comparing { spare - COMPARE } else { spare }.clamp(90.0, 186.0);
+    let preset = cut_left(&mut rest, preset_width);
     preset_box(
         ui,
         cx,
@@ -73,11 +84,13 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         cx.view.command = Some(Command::Redo);
     }
     cut_left(&mut rest, 6.0);
-    compare(ui, cx, &mut rest);
+    if comparing {
+        compare(ui, cx, &mut rest);
+    }
     let power = cut_right(&mut rest, 36.0);
     bypass(ui, cx, square(power, 34.0));
     cut_right(&mut rest, 4.0);
-    for (page, glyph, name) in pages(cx) {
+    for (page, glyph, name) in pages {
         let place = cut_right(&mut rest, 30.0);
         let on = cx.view.page == Some(page);
         if button::icon(ui, cx, square(place, 30.0), glyph, name, on, true).clicked() {
@@ -86,7 +99,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     }
     cut_right(&mut rest, 8.0);
     for param in [ParamId::OutGain, ParamId::Mix, ParamId::InGain] {
-        knob::small(ui, cx, param, cut_right(&mut rest, 86.0));
+        knob::small(ui, cx, param, cut_right(&mut rest, KNOB));
     }
     if let Some(message) = &cx.state.message {
         let drawn = text::line(

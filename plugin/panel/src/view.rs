@@ -431,7 +431,7 @@ fn places(all: Rect) -> Places {
     // Height beyond the default goes to the sections and to the live view in equal parts.
     let live = cut_bottom(
         &mut rest,
-        (146.0 + (all.height() - 560.0) * 0.5).clamp(96.0, 320.0),
+        (146.0 + (all.height() - 560.0) * 0.5).clamp(124.0, 320.0),
     );
     cut_bottom(&mut rest, GAP);
     let spare = (all.width() - 900.0).max(-120.0);

@@ -647,3 +647,27 @@ fn a_window_that_closes_lets_go() {
     }
     assert_gestures(&actions);
 }
+
+#[test]
+fn the_wheel_of_the_mouse_moves_what_is_under_it() {
+    let mut harness = start();
+    harness.get_by_label("Mix").hover();
+    harness.run_steps(3);
+    let turn = |lines: f32| egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: vec2(0.0, lines),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+        modifiers: Modifiers::NONE,
+    };
+    harness.event(turn(-2.0));
+    settle(&mut harness);
+    assert!((value(&harness, ParamId::Mix) - 0.96).abs() < 1e-3);
+    harness.event(turn(0.0));
+    settle(&mut harness);
+    assert!(
+        (value(&harness, ParamId::Mix) - 0.96).abs() < 1e-3,
+        "a wheel at rest moves nothing"
+    );
+    assert_gestures(&taken(&mut harness));
+}

@@ -3,7 +3,8 @@
 
 use egui::accesskit::{Action, ActionData};
 use egui::{
-    CursorIcon, EventFilter, Key, Modifiers, Pos2, Rect, Response, Sense, Stroke, Ui, WidgetInfo,
+    CursorIcon, EventFilter, Key, Modifiers, MouseWheelUnit, Pos2, Rect, Response, Sense, Stroke,
+    Ui, WidgetInfo,
 };
 
 use crate::actions::{PanelAction, StandaloneAction};
@@ -15,6 +16,8 @@ use crate::widgets::{entry, menu};
 
 /// How much slower shift makes a drag.
 pub(crate) const FINE: f32 = 0.1;
+/// How far a track pad glides for what a wheel does in one click.
+const POINTS_PER_NOTCH: f32 = 40.0;
 /// How much faster shift makes an arrow key.
 const COARSE_KEYS: f32 = 10.0;
 
@@ -147,7 +150,14 @@ fn wheel(ui: &Ui, cx: &mut Cx, spec: &ParamSpec, response: &Response) {
             .events
             .iter()
             .map(|event| match event {
-                egui::Event::MouseWheel { delta, .. } => (delta.y + delta.x).signum(),
+                // A wheel clicks in lines; a track pad glides in points.
+                egui::Event::MouseWheel { unit, delta, .. } => {
+                    let per_notch = match unit {
+                        MouseWheelUnit::Point => POINTS_PER_NOTCH,
+                        MouseWheelUnit::Line | MouseWheelUnit::Page => 1.0,
+                    };
+                    (delta.x + delta.y) / per_notch
+                }
                 _ => 0.0,
             })
             .sum();
