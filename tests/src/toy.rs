@@ -17,6 +17,13 @@ pub fn built_library(stem: &str) -> PathBuf {
     path
 }
 
+/// The `mien` program in `$MIEN_BUNDLED`, where `cargo xtask test` puts it.
+pub fn bundled_program() -> Option<PathBuf> {
+    let folder = std::env::var_os("MIEN_BUNDLED").map(PathBuf::from)?;
+    let path = folder.join(format!("mien{}", std::env::consts::EXE_SUFFIX));
+    path.is_file().then_some(path)
+}
+
 /// The toy engine's library.
 pub fn engine() -> PathBuf {
     built_library("mien_toy_engine")

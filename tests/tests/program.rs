@@ -12,12 +12,7 @@ use mien_tests::toy;
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let bundled = std::env::var_os("MIEN_BUNDLED").map(PathBuf::from);
-        let name = format!("mien{}", std::env::consts::EXE_SUFFIX);
-        if let Some(path) = bundled
-            .map(|dir| dir.join(name))
-            .filter(|path| path.is_file())
-        {
+        if let Some(path) = toy::bundled_program() {
             return path;
         }
         let built = Command::new(env!("CARGO"))
