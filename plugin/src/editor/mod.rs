@@ -1,9 +1,9 @@
 //! The panel in the framework's window: state goes in, actions come out.
 //!
-//! * [`mirror`]: fills the panel's plain state from parameters and shared state.
-//! * [`spectrum`]: spectra of input and output for the live view.
-//! * [`perform`]: carries out what the person did.
-//! * [`library`]: the user's presets, and what the panel remembers.
+//! * `mirror`: fills the panel's plain state from parameters and shared state.
+//! * `spectrum`: spectra of input and output for the live view.
+//! * `perform`: carries out what the person did.
+//! * `library`: the user's presets, and what the panel remembers.
 
 mod library;
 mod mirror;
