@@ -1,40 +1,98 @@
-//! dev: LIST OUT SNR
-use std::io::Write;
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let (list, out) = (&a[1], &a[2]);
-    let speed: f32 = a.get(5).and_then(|s| s.parse().ok()).unwrap_or(1.0);
-    let snr: Option<f32> = a.get(3).and_then(|s| s.parse().ok());
-    let mut n = 0;
-    let mut secs = 0.0;
-    let mut st = 1u64;
-    for p in std::fs::read_to_string(list).unwrap().lines() {
-        if !std::path::Path::new(&format!("/work/cache/pitch/refs/{}.npz", p.replace('/', "_"))).exists() { continue }
-        let s = mien_audio::decode(format!("/work/shared/speech/{p}")).unwrap();
-        let mut x = mien_audio::resample(&s.mono(), (s.rate as f32 * speed) as u32, 24000);
-        let peak = x.iter().fold(1e-6f32, |a, b| a.max(b.abs()));
-        let mut rand = || { st = st.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); (st >> 40) as f32 / 16777216.0 };
-        if let Some(snr) = snr {
-            // a random level and a random colour of noise
-            let gain = 10f32.powf(-rand() * 1.5) * 0.9 / peak;
-            let snr = snr + 25.0 * rand();
-            let rms = (x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32).sqrt() * 10f32.powf(-snr / 20.0) * 3f32.sqrt();
-            let pole = rand() * 0.95; let norm = (1.0 - pole * pole).sqrt(); let mut y = 0.0;
-            for v in &mut x { y = pole * y + norm * (rand() * 2.0 - 1.0); *v = (*v + rms * y) * gain; }
+//! Runs the pitch tracker over sound files, for training and evaluating it.
+//!
+//! `pitch_dump LIST ROOT OUT [--clues] [--speed FACTOR] [--noise DB]`: LIST is a text file with one path per line below
+//! ROOT. For each a file of little-endian f32 is put into OUT: per hop the pitch, the voicing and the candidate, and with
+//! `--clues` what the networks decide from. `--speed` plays the sound faster, pitch and all; `--noise` adds noise of
+//! random colour, at a random ratio from so many dB to 25 dB more, and changes the level. The same call gives the same.
+
+use mien_dsp::pitch::PitchTracker;
+use mien_dsp::{HOP, RATE};
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [list, root, out, options @ ..] = arguments.as_slice() else {
+        return Err(
+            "usage: pitch_dump LIST ROOT OUT [--clues] [--speed FACTOR] [--noise DB]".into(),
+        );
+    };
+    let option = |name: &str| options.iter().position(|o| o == name);
+    let value = |name: &str| -> Result<Option<f32>, Box<dyn Error>> {
+        let Some(at) = option(name) else {
+            return Ok(None);
+        };
+        Ok(Some(
+            options
+                .get(at + 1)
+                .ok_or(format!("{name} needs a number"))?
+                .parse()?,
+        ))
+    };
+    let (clues, speed, noise) = (
+        option("--clues").is_some(),
+        value("--speed")?.unwrap_or(1.0),
+        value("--noise")?,
+    );
+
+    let mut random = Random(1);
+    let (mut hops, mut busy) = (0, Duration::ZERO);
+    for name in std::fs::read_to_string(list)?.lines() {
+        let sound = mien_audio::decode(Path::new(root).join(name))?;
+        let mut samples =
+            mien_audio::resample(&sound.mono(), (sound.rate as f32 * speed) as u32, RATE);
+        if let Some(least) = noise {
+            disturb(&mut samples, least, &mut random);
         }
-        let mut t = mien_dsp::pitch::PitchTracker::new();
-        let mut v = Vec::new();
-        let start = std::time::Instant::now();
-        x.resize(x.len() + 960, 0.0);
-        for h in x.chunks_exact(240) {
-            let f = t.process(h.try_into().unwrap());
-            v.extend([f.f0_hz, f.voicing, f.candidate_hz]);
-            if a.len() > 4 { t.dump(&mut v); }
-            n += 1;
+        // Silence behind, so that the last instants come out too.
+        samples.resize(samples.len() + 4 * HOP, 0.0);
+        let mut tracker = PitchTracker::new();
+        let mut values = Vec::new();
+        for hop in samples.as_chunks::<HOP>().0 {
+            let start = Instant::now();
+            let frame = tracker.process(hop);
+            busy += start.elapsed();
+            hops += 1;
+            values.extend([frame.f0_hz, frame.voicing, frame.candidate_hz]);
+            if clues {
+                tracker.append_clues(&mut values);
+            }
         }
-        secs += start.elapsed().as_secs_f64();
-        let bytes: Vec<u8> = v.iter().flat_map(|v| v.to_le_bytes()).collect();
-        std::fs::File::create(format!("{out}/{}.f32", p.replace('/', "_"))).unwrap().write_all(&bytes).unwrap();
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        std::fs::write(Path::new(out).join(name.replace('/', "_") + ".f32"), bytes)?;
     }
-    println!("{n} hops, {:.4} ms per hop", secs * 1e3 / n as f64);
+    println!(
+        "{hops} hops, {:.4} ms each",
+        busy.as_secs_f64() * 1e3 / f64::from(hops.max(1))
+    );
+    Ok(())
+}
+
+fn disturb(samples: &mut [f32], least_db: f32, random: &mut Random) {
+    let peak = samples.iter().fold(1e-6_f32, |peak, v| peak.max(v.abs()));
+    let gain = 10_f32.powf(-1.5 * random.next()) * 0.9 / peak;
+    let power = samples.iter().map(|v| v * v).sum::<f32>() / samples.len().max(1) as f32;
+    // Uniform values have a third of the power of their bound.
+    let bound = (3.0 * power).sqrt() * 10_f32.powf(-(least_db + 25.0 * random.next()) / 20.0);
+    let pole = 0.95 * random.next();
+    let mut colour = 0.0;
+    for sample in samples {
+        colour = pole * colour + (1.0 - pole * pole).sqrt() * (2.0 * random.next() - 1.0);
+        *sample = (*sample + bound * colour) * gain;
+    }
+}
+
+/// Knuth's 64-bit generator: no more is needed, and it never changes.
+struct Random(u64);
+
+impl Random {
+    /// From 0 to 1.
+    fn next(&mut self) -> f32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1_u32 << 24) as f32
+    }
 }

@@ -5,10 +5,12 @@ use super::{MAX_HZ, MIN_HZ};
 const MIN_LAG: usize = (LOW_RATE / MAX_HZ) as usize - 1;
 /// Longest lag.
 const MAX_LAG: usize = (LOW_RATE / MIN_HZ) as usize + 1;
-/// Most candidates that are kept.
-pub(super) const MOST: usize = 12;
+/// Most candidates that there are at one instant.
+pub const MOST: usize = 12;
 /// Peaks below this are no candidates.
 const LEAST_STRENGTH: f32 = 0.15;
+/// How much stronger a candidate at the lowest pitch must be than one at the highest to be kept in its place.
+const LONG_COST: f32 = 0.15;
 /// Power added to the energy of each window, per sample: keeps the noise of an idle input from looking periodic.
 const IDLE_POWER: f32 = 1e-9;
 /// How far before and after the instant the correlation is looked at, in samples at 12 kHz (8 ms).
@@ -16,6 +18,8 @@ const BESIDE: isize = 96;
 
 /// Number of values that describe a candidate.
 pub(super) const TRAITS: usize = 16;
+/// Which of them is the octave above the lowest pitch.
+pub(super) const OCTAVE: usize = 14;
 
 /// One guess at the pitch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -39,18 +43,21 @@ impl Candidates {
         &self.list[..self.len]
     }
 
-    /// Keeps the strongest ones.
+    /// Keeps the best ones. All multiples of a short period are as strong as itself, and there can be more of them than
+    /// there is room, so a higher pitch goes before an equally strong lower one.
     fn add(&mut self, candidate: Candidate) {
+        let worth = |c: &Candidate| c.strength - LONG_COST * MIN_HZ / c.hz;
         if self.len < MOST {
             self.list[self.len] = candidate;
             self.len += 1;
             return;
         }
-        let weakest = (0..MOST).min_by(|&a, &b| self.list[a].strength.total_cmp(&self.list[b].strength));
-        if let Some(weakest) = weakest
-            && self.list[weakest].strength < candidate.strength
+        let least =
+            (0..MOST).min_by(|&a, &b| worth(&self.list[a]).total_cmp(&worth(&self.list[b])));
+        if let Some(least) = least
+            && worth(&self.list[least]) < worth(&candidate)
         {
-            self.list[weakest] = candidate;
+            self.list[least] = candidate;
         }
     }
 }
@@ -96,11 +103,19 @@ impl Correlator {
                 continue;
             }
             let bend = before - 2.0 * here + after;
-            let offset = if bend < 0.0 { 0.5 * (before - after) / bend } else { 0.0 };
+            let offset = if bend < 0.0 {
+                0.5 * (before - after) / bend
+            } else {
+                0.0
+            };
             let period = lag as f32 + offset;
             let strength = (here - 0.25 * (before - after) * offset).min(1.0);
             let hz = (LOW_RATE / period).clamp(MIN_HZ, MAX_HZ);
-            found.add(Candidate { hz, strength, traits: [0.0; TRAITS] });
+            found.add(Candidate {
+                hz,
+                strength,
+                traits: [0.0; TRAITS],
+            });
         }
         for candidate in &mut found.list[..found.len] {
             candidate.traits = self.describe(candidate);
@@ -112,7 +127,11 @@ impl Correlator {
         let best = |from: f32, to: f32| {
             let from = (from.ceil() as usize).clamp(MIN_LAG, MAX_LAG);
             let to = (to as usize).clamp(MIN_LAG, MAX_LAG);
-            if from >= to { 0.0 } else { self.mean[from..=to].iter().fold(0.0_f32, |a, &b| a.max(b)) }
+            if from >= to {
+                0.0
+            } else {
+                self.mean[from..=to].iter().fold(0.0_f32, |a, &b| a.max(b))
+            }
         };
         [
             at(&self.short, lag),
@@ -145,8 +164,13 @@ impl Correlator {
     fn correlate(&self, sound: &[f32; SPAN], lag: usize, len: usize, shift: isize) -> f32 {
         let len = len.min(SPAN - lag);
         let first = ((SPAN - len - lag) / 2).saturating_add_signed(shift);
-        let (a, b) = (&sound[first..first + len], &sound[first + lag..first + lag + len]);
-        let energy = |from: usize| self.energy[from + len] - self.energy[from] + f64::from(IDLE_POWER) * len as f64;
+        let (a, b) = (
+            &sound[first..first + len],
+            &sound[first + lag..first + lag + len],
+        );
+        let energy = |from: usize| {
+            self.energy[from + len] - self.energy[from] + f64::from(IDLE_POWER) * len as f64
+        };
         dot(a, b) / (energy(first) * energy(first + lag)).sqrt() as f32
     }
 }
@@ -154,7 +178,7 @@ impl Correlator {
 /// A correlation between two whole lags; 0 outside of what was computed.
 fn at(correlation: &[f32; MAX_LAG + 1], lag: f32) -> f32 {
     let below = lag as usize;
-    if below < MIN_LAG || below >= MAX_LAG {
+    if !(MIN_LAG..MAX_LAG).contains(&below) {
         return 0.0;
     }
     let part = lag - below as f32;
@@ -165,7 +189,12 @@ fn at(correlation: &[f32; MAX_LAG + 1], lag: f32) -> f32 {
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
     let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
+    let rest: f32 = a_chunks
+        .remainder()
+        .iter()
+        .zip(b_chunks.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in a_chunks.zip(b_chunks) {
         for lane in 0..8 {
             lanes[lane] += x[lane] * y[lane];

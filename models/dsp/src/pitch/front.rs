@@ -6,6 +6,8 @@ pub(super) const LOW_RATE: f32 = 12_000.0;
 const LOW_HOP: usize = HOP / 2;
 /// Taps of the low-pass, at 24 kHz. Odd, so that its delay is a whole number of samples.
 const TAPS: usize = 41;
+/// What goes past this is an error of the source; it must not spoil the memory of how loud the voice is.
+const LOUDEST: f32 = 4.0;
 /// Decimated samples between the instant in question and the end of the input, after the delay of the low-pass.
 pub(super) const FUTURE: usize = (super::PitchTracker::LOOKAHEAD_SAMPLES - (TAPS - 1) / 2) / 2;
 /// Decimated samples that are kept: as many before the instant as after it.
@@ -30,7 +32,7 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new() -> Self {
         Self {
-            taps: low_pass(f64::from(super::p(5)) / 24_000.0),
+            taps: low_pass(2800.0 / 24_000.0),
             high_pass: Biquad::high_pass(50.0 / 24_000.0),
             passed: [0.0; TAPS - 1 + HOP],
             low: [0.0; SPAN],
@@ -49,9 +51,11 @@ impl Front {
         self.passed.copy_within(HOP.., 0);
         for (out, &sample) in self.passed[TAPS - 1..].iter_mut().zip(hop) {
             // One NaN would stay in the recursive filter for ever.
-            *out = self
-                .high_pass
-                .step(if sample.is_finite() { sample } else { 0.0 });
+            *out = self.high_pass.step(if sample.is_finite() {
+                sample.clamp(-LOUDEST, LOUDEST)
+            } else {
+                0.0
+            });
         }
         self.full.copy_within(HOP.., 0);
         self.full[FULL - HOP..].copy_from_slice(&self.passed[TAPS - 1..]);
@@ -85,10 +89,16 @@ impl Front {
     /// with a change of sign, and the correlation of neighbouring samples.
     pub(super) fn brightness(&self) -> [f32; 2] {
         let near = &self.full[4 * BLOCK..(2 * BLOCKS - 4) * BLOCK];
-        let crossings = near.windows(2).filter(|w| (w[0] < 0.0) != (w[1] < 0.0)).count();
+        let crossings = near
+            .windows(2)
+            .filter(|w| (w[0] < 0.0) != (w[1] < 0.0))
+            .count();
         let power: f32 = near.iter().map(|x| x * x).sum();
         let product: f32 = near.windows(2).map(|w| w[0] * w[1]).sum();
-        [crossings as f32 / near.len() as f32, product / (power + 1e-9)]
+        [
+            crossings as f32 / near.len() as f32,
+            product / (power + 1e-9),
+        ]
     }
 }
 

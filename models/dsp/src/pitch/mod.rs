@@ -1,29 +1,27 @@
 //! Pitch and voicing of a voice, causally.
 //!
-//! Three stages, one file each: [`front`](self) brings the sound to 12 kHz and below 2 kHz; a normalised
-//! cross-correlation around the instant in question finds candidates (after Talkin, "A robust algorithm for pitch
-//! tracking (RAPT)", 1995, but with windows that lie symmetrically around the instant and grow with the period); a
-//! dynamic program over the candidates picks the one that fits both the sound and the past.
+//! Four stages, one file each:
+//! 1. `front` takes away what lies below 50 Hz, and makes a second version at 12 kHz with what lies below 2.8 kHz.
+//! 2. `candidates` correlates that version with itself around the instant in question (after Talkin, "A robust algorithm
+//!    for pitch tracking (RAPT)", 1995, but with windows that lie symmetrically around the instant and grow with the
+//!    period); the peaks are candidates. A small network compares what the correlation is at the multiples and parts of
+//!    each candidate's period, and tells how likely it is the true one.
+//! 3. `track` finds the best path through the candidates so far; jumps cost. It looks back only, so it adds no delay.
+//! 4. `voicing` decides between voiced and unvoiced, by a small network over the chosen candidate and the course of the
+//!    level around the instant.
+//!
+//! The networks are trained by `training/train_pitch.py` on what outside estimators agree on.
 
 mod candidates;
 mod front;
 mod net;
 mod track;
 mod voicing;
+#[rustfmt::skip]
 mod weights;
 
-/// dev
-pub const DEFAULTS: [f32; 10] = [6.0, 10.0, 0.9, 0.0, 0.0, 2800.0, 0.0, 9.0, 0.0, 0.0];
-static PARAMS: std::sync::RwLock<[f32; 10]> = std::sync::RwLock::new(DEFAULTS);
-/// dev
-pub fn set_params(p: &[f32]) {
-    PARAMS.write().unwrap().copy_from_slice(p);
-}
-pub(crate) fn p(i: usize) -> f32 {
-    PARAMS.read().unwrap()[i]
-}
-
 use crate::HOP;
+pub use candidates::MOST as CANDIDATES;
 use candidates::{Candidates, Correlator};
 use front::Front;
 use track::Tracker;
@@ -39,7 +37,7 @@ pub const MAX_HZ: f32 = 1000.0;
 pub struct PitchFrame {
     /// Fundamental frequency in Hz; 0 where the sound is unvoiced.
     pub f0_hz: f32,
-    /// How sure it is that the sound is voiced, 0 to 1. `f0_hz` is set from about 0.5 on, with some hysteresis.
+    /// How sure it is that the sound is voiced, 0 to 1. `f0_hz` is set from 0.55 on, down to 0.45.
     pub voicing: f32,
     /// The best guess in Hz whether voiced or not; in silence the last one. 0 only before there ever was a sound.
     pub candidate_hz: f32,
@@ -76,15 +74,21 @@ impl PitchTracker {
         }
     }
 
-    /// dev: candidates with traits
-    pub fn dump(&self, out: &mut Vec<f32>) {
-        for i in 0..candidates::MOST {
-            let c = self.candidates.as_slice().get(i).copied().unwrap_or_default();
-            out.push(c.hz);
-            out.push(c.strength);
-            out.extend(c.traits);
+    /// Appends what the two networks decided from in the last step: for each of [`CANDIDATES`] candidates its frequency,
+    /// its strength and 16 traits (0 where there are fewer candidates), then the clues to the voicing. The networks are
+    /// trained on this, see `training/train_pitch.py`.
+    pub fn append_clues(&self, to: &mut Vec<f32>) {
+        for i in 0..CANDIDATES {
+            let candidate = self
+                .candidates
+                .as_slice()
+                .get(i)
+                .copied()
+                .unwrap_or_default();
+            to.extend([candidate.hz, candidate.strength]);
+            to.extend(candidate.traits);
         }
-        out.extend(self.voicing.clues());
+        to.extend(self.voicing.clues());
     }
 
     /// Forgets the stream: the next hop is the first one.

@@ -10,7 +10,8 @@ pub(super) struct Net<const INPUTS: usize, const HIDDEN: usize> {
 impl<const INPUTS: usize, const HIDDEN: usize> Net<INPUTS, HIDDEN> {
     pub(super) fn run(&self, inputs: &[f32; INPUTS]) -> f32 {
         let mut sum = self.output_bias;
-        for ((weights, bias), output) in self.hidden.iter().zip(&self.hidden_bias).zip(&self.output) {
+        for ((weights, bias), output) in self.hidden.iter().zip(&self.hidden_bias).zip(&self.output)
+        {
             let unit: f32 = weights.iter().zip(inputs).map(|(w, x)| w * x).sum::<f32>() + bias;
             sum += output * unit.max(0.0);
         }

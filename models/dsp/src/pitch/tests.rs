@@ -73,6 +73,45 @@ fn noise_and_silence_are_unvoiced() {
 }
 
 #[test]
+fn noise_hum_and_offset_do_not_mislead() {
+    use rand::{RngExt, SeedableRng};
+    for hz in [90.0, 180.0, 350.0] {
+        let mut random = rand::rngs::StdRng::seed_from_u64(2);
+        let mut clip = voice(|t| hz * (1.0 + 0.02 * (TAU * 5.0 * t).sin()), 1.0);
+        let power = clip.iter().map(|v| v * v).sum::<f32>() / clip.len() as f32;
+        // White noise 10 dB below the voice, an offset, and rumble.
+        let bound = (3.0 * power * 0.1).sqrt();
+        for (i, v) in clip.iter_mut().enumerate() {
+            let rumble = 0.1 * (TAU * 17.0 * i as f64 / f64::from(RATE)).sin() as f32;
+            *v += random.random_range(-bound..bound) + 0.2 + rumble;
+        }
+        let frames = track(&clip);
+        let right = frames[10..]
+            .iter()
+            .filter(|f| (f64::from(f.f0_hz) / hz - 1.0).abs() < 0.05)
+            .count();
+        assert!(
+            right * 100 >= (frames.len() - 10) * 97,
+            "{hz} Hz: {right} of {} frames right",
+            frames.len() - 10
+        );
+    }
+}
+
+#[test]
+fn level_does_not_matter() {
+    let clip = voice(|t| 150.0 + 100.0 * t, 0.6);
+    let loud = track(&clip);
+    let soft = track(&clip.iter().map(|v| v * 0.02).collect::<Vec<_>>());
+    for (n, (a, b)) in loud.iter().zip(&soft).enumerate().skip(8) {
+        assert!(
+            (a.f0_hz - b.f0_hz).abs() < 0.5,
+            "frame {n}: {a:?}, soft {b:?}"
+        );
+    }
+}
+
+#[test]
 fn odd_input_does_no_harm() {
     let mut tracker = PitchTracker::new();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30] {

@@ -4,6 +4,10 @@ use super::weights::CANDIDATE;
 
 /// Share of its memory that the tracker keeps per hop.
 const MEMORY: f32 = 0.9;
+/// Cost of a change of pitch by one octave within a hop, where the sound is wholly periodic.
+const JUMP_COST: f32 = 10.0;
+/// Most that a candidate costs by itself, so that no single instant can outweigh all others.
+const MOST_COST: f32 = 6.0;
 
 /// Picks one candidate per hop, so that the path so far is the best one.
 #[derive(Default)]
@@ -39,7 +43,10 @@ impl Tracker {
             for path in &mut self.paths[..self.len] {
                 path.strength *= MEMORY;
             }
-            self.last = Choice { hz: self.last.hz, ..Choice::default() };
+            self.last = Choice {
+                hz: self.last.hz,
+                ..Choice::default()
+            };
             return self.last;
         }
         let mut likely = [0.0_f32; MOST];
@@ -53,18 +60,21 @@ impl Tracker {
         let mut next = [Path::default(); MOST];
         for ((path, candidate), logit) in next.iter_mut().zip(list).zip(likely.iter()) {
             let octave = (candidate.hz / MIN_HZ).log2();
-            // Bounded, so that no single instant can outweigh all others.
-            let own = (top - logit + sum.ln()).min(super::p(0));
+            let own = (top - logit + sum.ln()).min(MOST_COST);
             // A jump costs as much as both sides are sure to have a pitch.
             let reached = self.paths[..self.len]
                 .iter()
                 .map(|from| {
                     let sure = from.strength.min(candidate.strength).max(0.0);
-                    super::p(2) * from.cost + super::p(1) * sure * (octave - from.octave).abs().min(super::p(7))
+                    MEMORY * from.cost + JUMP_COST * sure * (octave - from.octave).abs()
                 })
                 .reduce(f32::min)
                 .unwrap_or(0.0);
-            *path = Path { octave, strength: candidate.strength, cost: own + reached };
+            *path = Path {
+                octave,
+                strength: candidate.strength,
+                cost: own + reached,
+            };
         }
         let mut best = 0;
         for i in 1..list.len() {
@@ -78,7 +88,11 @@ impl Tracker {
         }
         self.paths = next;
         self.len = list.len();
-        self.last = Choice { hz: list[best].hz, candidate: list[best], trust: (likely[best] - top).exp() / sum };
+        self.last = Choice {
+            hz: list[best].hz,
+            candidate: list[best],
+            trust: (likely[best] - top).exp() / sum,
+        };
         self.last
     }
 }

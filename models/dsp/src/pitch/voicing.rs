@@ -1,3 +1,4 @@
+use super::candidates::OCTAVE;
 use super::front::{BLOCKS, Front};
 use super::track::Choice;
 use super::weights::VOICED;
@@ -27,7 +28,13 @@ pub(super) struct Voicing {
 
 impl Default for Voicing {
     fn default() -> Self {
-        Self { voiced: false, peak: START_PEAK, floor: 0.0, before: [[0.0; 2]; 2], clues: [0.0; CLUES] }
+        Self {
+            voiced: false,
+            peak: START_PEAK,
+            floor: 0.0,
+            before: [[0.0; 2]; 2],
+            clues: [0.0; CLUES],
+        }
     }
 }
 
@@ -41,7 +48,7 @@ impl Voicing {
         self.floor = (self.floor + FLOOR_RISE).min(softest);
         let [crossings, neighbours] = front.brightness();
         let candidate = &choice.candidate;
-        let octave = candidate.traits[14];
+        let octave = candidate.traits[OCTAVE];
 
         let clues = &mut self.clues;
         clues[..8].copy_from_slice(&[
@@ -76,6 +83,7 @@ impl Voicing {
         (confidence, self.voiced)
     }
 
+    /// What the last decision was made from.
     pub(super) fn clues(&self) -> &[f32; CLUES] {
         &self.clues
     }
