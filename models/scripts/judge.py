@@ -204,7 +204,12 @@ def summary(rows, feeling_classes):
     out = {"clips": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1)}
     out["silent"] = sum(row["silent"] for row in rows)
     for key in ("converted", "source"):
-        counted = [row[f"words_{key}"] for row in rows if f"words_{key}" in row]
+        # Where the source's own words are the reference, the source cannot be wrong: that says nothing of it.
+        counted = [
+            row[f"words_{key}"]
+            for row in rows
+            if f"words_{key}" in row and (key == "converted" or row["reference_from"] == "text")
+        ]
         if counted:
             out[f"wer_{key}"] = round(sum(c["errors"] for c in counted) / sum(c["words"] for c in counted), 4)
     for group in ("similarity", "dnsmos", "dnsmos_source"):
@@ -212,9 +217,12 @@ def summary(rows, feeling_classes):
         for key in keys:
             values = [row[group][key] for row in rows if key in row.get(group, {})]
             out.setdefault(group, {})[key] = round(float(np.mean(values)), 4)
-    asked = [row for row in rows if row.get("emotion") in feeling_classes and "feeling" in row]
+    # A silent clip counts as one in which the feeling was not heard.
+    asked = [row for row in rows if row.get("emotion") in feeling_classes and "feeling_source" in row]
     if asked:
-        out["emotion_heard"] = round(sum(row["feeling"]["heard"] == row["emotion"] for row in asked) / len(asked), 4)
+        out["emotion_heard"] = round(
+            sum(row.get("feeling", {}).get("heard") == row["emotion"] for row in asked) / len(asked), 4
+        )
         out["emotion_heard_in_source"] = round(
             sum(row["feeling_source"]["heard"] == row["emotion"] for row in asked) / len(asked), 4
         )
