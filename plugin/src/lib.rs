@@ -155,7 +155,14 @@ impl Plugin for Mien {
             }
         };
         self.delay_mode = self.params.delay_mode.value();
-        let plan = Plan::new(rate, config.max_buffer_size, self.delay_mode, shape);
+        self.mode = match config.process_mode {
+            ProcessMode::Offline => Mode::Offline,
+            ProcessMode::Realtime | ProcessMode::Buffered => Mode::Realtime,
+        };
+        let plan = Plan {
+            offline: self.mode == Mode::Offline,
+            ..Plan::new(rate, config.max_buffer_size, self.delay_mode, shape)
+        };
         let (audio, engine_end) = rings::connect(plan, config.max_buffer_size);
         engine.attach(engine_end);
         engine.choose();
@@ -172,14 +179,7 @@ impl Plugin for Mien {
         processor.reset(&self.params);
         self.processor = Some(processor);
         self.restart_asked = false;
-        self.mode = match config.process_mode {
-            ProcessMode::Offline => Mode::Offline,
-            ProcessMode::Realtime | ProcessMode::Buffered => Mode::Realtime,
-        };
-        self.shared.plan.store(Plan {
-            offline: self.mode == Mode::Offline,
-            ..plan
-        });
+        self.shared.plan.store(plan);
         let api = context.plugin_api();
         if self.mode == Mode::Offline {
             engine.wait_ready(LOAD_LIMIT);
