@@ -38,9 +38,6 @@ pub struct Card {
     /// Prosody of each emotion (emotion packs).
     #[serde(default)]
     pub prosody: Vec<EmotionProsody>,
-    /// Measured figures, as `name: value`.
-    #[serde(default)]
-    pub figures: Vec<String>,
     /// SHA-256 of all tensors' bytes in the order of their names.
     #[serde(default)]
     pub sha256: String,
@@ -238,6 +235,8 @@ impl LoadedPack {
                 description.licence, card.description.licence
             );
             description.trained_on.extend(card.description.trained_on);
+            description.steps.extend(card.description.steps);
+            description.figures.extend(card.description.figures);
         }
         description.emotions = emotion_infos();
         let voice_f0_hz = description.voices.iter().map(|v| v.f0_mean_hz).collect();

@@ -20,6 +20,8 @@ pub struct PackDescription {
     pub trained_on: Vec<String>,
     /// Optimiser steps of each stage of its training, as text.
     pub steps: Vec<String>,
+    /// What was measured of it, as text.
+    pub figures: Vec<String>,
     /// Delay of the converter in samples at 24 kHz.
     pub delay_samples: u32,
     /// The voices, in the order of their indices.

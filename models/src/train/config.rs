@@ -308,6 +308,13 @@ pub struct PackConfig {
     pub emotion_licence: String,
     /// Version of the pack.
     pub version: String,
+    /// How far each embedding is moved away from the middle of all speakers: 1 as trained, more
+    /// makes a voice more itself and less like the average, at some cost in words.
+    pub emphasis: f64,
+    /// What `mien evaluate` said of the voices, for the card.
+    pub figures: Vec<String>,
+    /// What it said of the emotions.
+    pub emotion_figures: Vec<String>,
     /// The voices.
     pub voices: Vec<VoiceConfig>,
 }
@@ -320,6 +327,9 @@ impl Default for PackConfig {
             licence: String::new(),
             emotion_licence: String::new(),
             version: "1".into(),
+            emphasis: 1.0,
+            figures: Vec::new(),
+            emotion_figures: Vec::new(),
             voices: Vec::new(),
         }
     }

@@ -47,9 +47,11 @@ pub fn voices(
         .remove("voices")
         .context("the acoustic checkpoint has no voices")?;
     let rows: Vec<i64> = facts.iter().map(|f| f.row as i64).collect();
+    let middle = table.mean_dim([0].as_slice(), true, None);
+    let chosen = table.index_select(0, &Tensor::from_slice(&rows));
     tensors.insert(
         "voices".into(),
-        table.index_select(0, &Tensor::from_slice(&rows)),
+        &middle + (chosen - &middle) * config.pack.emphasis,
     );
     let voice = |(c, f): (&super::config::VoiceConfig, &VoiceFacts)| {
         let percentile = |p: f32| {
@@ -83,6 +85,7 @@ pub fn voices(
         version: config.pack.version.clone(),
         trained_on: corpora.to_vec(),
         steps,
+        figures: config.pack.figures.clone(),
         delay_samples: DELAY_SAMPLES as u32,
         voices: config.pack.voices.iter().zip(facts).map(voice).collect(),
         emotions: Vec::new(),
@@ -123,6 +126,7 @@ pub fn emotion(
         version: config.pack.version.clone(),
         trained_on: corpora.to_vec(),
         steps: vec![format!("emotion {}", step(&saved))],
+        figures: config.pack.emotion_figures.clone(),
         delay_samples: DELAY_SAMPLES as u32,
         ..PackDescription::default()
     };

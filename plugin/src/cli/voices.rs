@@ -67,6 +67,15 @@ fn print(card: &PackDescription) {
         "{}: {} ({}{limits})",
         card.name, card.description, card.licence
     );
+    for (name, lines) in [
+        ("trained on", &card.trained_on),
+        ("steps", &card.steps),
+        ("measured", &card.figures),
+    ] {
+        if !lines.is_empty() {
+            println!("  {name}: {}", lines.join("; "));
+        }
+    }
     println!("  voices:");
     for voice in &card.voices {
         let pitch = match voice.f0_mean_hz > 0.0 {
