@@ -287,3 +287,19 @@ fn a_damaged_pack_says_so() {
     assert!(error(b"not a pack at all").contains("get it again"));
     assert!(error(b"").contains("get it again"));
 }
+
+#[test]
+fn silence_stays_silent() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("voices/mien-one.mien");
+    let pack = LoadedPack::load(&shipped).unwrap();
+    let mut converter = Converter::new(pack.networks.clone());
+    let mut out = [0.0; FRAME];
+    let mut loudest = 0.0_f32;
+    for frame in 0..200 {
+        converter.step(&[0.0; FRAME], &mut out, &Controls::default());
+        if frame >= 50 {
+            loudest = out.iter().fold(loudest, |a, b| a.max(b.abs()));
+        }
+    }
+    assert!(loudest < 3e-4, "a muted track sounds at {loudest}");
+}

@@ -20,6 +20,11 @@ pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;
 
 /// Seed of the breath noise: any value; the same one, so that a bounce repeats to the bit.
 const NOISE_SEED: u64 = 0x6d69_656e;
+/// Loudness under which the output is expanded downwards, natural log of power (about −56 dB): no
+/// training speech is as quiet as a muted track, and the generator would fill it with room noise.
+const HUSH: f32 = -13.0;
+/// Nepers of power taken away for each neper under [`HUSH`].
+const HUSH_SLOPE: f32 = 2.0;
 /// Share of the way that emotion weights move each frame.
 const EMOTION_GLIDE: f32 = 0.25;
 
@@ -194,6 +199,10 @@ impl Converter {
             networks
                 .generator
                 .forward(content, &prosody, voice, &mut self.generator);
+        let hush = (sung.loudness - HUSH).min(0.0) * HUSH_SLOPE;
+        if hush < 0.0 {
+            mel += f64::from(hush) * MEL_SCALE;
+        }
         let feeling = self.emotion_weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
             if self
