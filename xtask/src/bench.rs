@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a host's scan costs, how fast files are converted, and every benchmark of the workspace.
 
-use crate::{bundle, bundle::Bundled, command, copy, places::Places, run};
+use crate::{bundle, bundle::Bundled, command, copy, places::Places, run, test};
 use anyhow::{Context, Result, bail};
 use clap_sys::entry::clap_plugin_entry;
 use clap_sys::factory::plugin_factory::{CLAP_PLUGIN_FACTORY_ID, clap_plugin_factory};
@@ -36,11 +36,8 @@ pub fn bench(places: &Places) -> Result<()> {
     for name in &names {
         command.args(["--bench", name]);
     }
-    command::run(
-        command
-            .env("LIBTORCH", &bundled.torch)
-            .env("OMP_WAIT_POLICY", "PASSIVE"),
-    )
+    command.env("LIBTORCH", &bundled.torch);
+    command::run(test::for_tests(&mut command, &bundled.torch))
 }
 
 /// The benchmarks of the workspace: `benches/NAME.rs` in a member, at most two folders deep.

@@ -158,7 +158,7 @@ fn rust_components() -> Result<()> {
 }
 
 /// Test programs that link libtorch are told where it lies: only the bundles have it beside them.
-fn for_tests<'a>(command: &'a mut Command, torch: &Path) -> &'a mut Command {
+pub fn for_tests<'a>(command: &'a mut Command, torch: &Path) -> &'a mut Command {
     let (variable, folders) = library_path(&torch.join("lib"));
     quiet_threads(command).env(variable, folders)
 }

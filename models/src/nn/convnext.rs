@@ -6,6 +6,7 @@ use tch::Tensor;
 use tch::nn::{Init, Path};
 
 use super::Linear;
+use super::linear::{floats, floats_mut};
 
 /// Shape of one trunk.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -119,6 +120,9 @@ impl ConvNeXt {
 
     fn forward(&self, x: &Tensor, condition: &(Tensor, Tensor), state: &mut BlockState) -> Tensor {
         let frames = x.size()[1];
+        if x.numel() == self.kernel.size()[1] as usize && self.expand.fits_kernel(x) {
+            return self.forward_frame(x, condition, state);
+        }
         let padded = Tensor::cat(&[&*state, x], 1);
         *state = padded.narrow(1, frames, self.context());
         let h = self.convolve(&padded, frames);
@@ -130,6 +134,55 @@ impl ConvNeXt {
             .forward_mixed(&self.expand.forward_mixed(&h).silu())
             .to_kind(x.kind());
         x.addcmul(&h, &self.layer_scale)
+    }
+
+    /// One live frame of one stream without libtorch's dozen small operations: they cost more than
+    /// the products do (`cargo bench -p mien-models`). Held equal to the general path by
+    /// `models/tests/streaming.rs`.
+    fn forward_frame(
+        &self,
+        x: &Tensor,
+        condition: &(Tensor, Tensor),
+        state: &mut BlockState,
+    ) -> Tensor {
+        // The past may be a view into a longer chunk that came before.
+        if !state.is_contiguous() {
+            *state = state.contiguous();
+        }
+        let x = x.contiguous();
+        let (input, past) = (floats(&x), floats_mut(state));
+        let width = input.len();
+        let mut h = floats(&self.kernel_bias).to_vec();
+        let kernel = floats(&self.kernel);
+        for (tap, weights) in kernel.chunks_exact(width).enumerate() {
+            let at = tap * self.dilation as usize * width;
+            let row = past.get(at..at + width).unwrap_or(input);
+            for ((h, x), w) in h.iter_mut().zip(row).zip(weights) {
+                *h += x * w;
+            }
+        }
+        if !past.is_empty() {
+            past.copy_within(width.., 0);
+            let last = past.len() - width;
+            past[last..].copy_from_slice(input);
+        }
+        let mean = h.iter().sum::<f32>() / width as f32;
+        let variance = h.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / width as f32;
+        let inverse = 1.0 / (variance + 1e-5).sqrt();
+        let (scale, shift) = (floats(&condition.0), floats(&condition.1));
+        for ((h, scale), shift) in h.iter_mut().zip(scale).zip(shift) {
+            *h = (*h - mean) * inverse * scale + shift;
+        }
+        let mut inner = vec![0.0_f32; self.expand.outputs()];
+        self.expand.apply(&h, &mut inner);
+        inner.iter_mut().for_each(|v| *v /= 1.0 + (-*v).exp());
+        self.project.apply(&inner, &mut h);
+        let mut output = x.empty_like();
+        let residual = input.iter().zip(&h).zip(floats(&self.layer_scale));
+        for (out, ((x, h), scale)) in floats_mut(&mut output).iter_mut().zip(residual) {
+            *out = x + h * scale;
+        }
+        output
     }
 }
 

@@ -47,7 +47,7 @@ impl Linear {
     }
 
     /// The plain kernel knows no gradients, no half precision and no other device.
-    fn fits_kernel(&self, x: &Tensor) -> bool {
+    pub(super) fn fits_kernel(&self, x: &Tensor) -> bool {
         let gradient = x.requires_grad() || self.weight.requires_grad();
         let plain = |t: &Tensor| t.kind() == Kind::Float && t.device() == Device::Cpu;
         !gradient && plain(x) && plain(&self.weight)
@@ -58,16 +58,39 @@ impl Linear {
         if let Some(last) = size.last_mut() {
             *last = self.weight.size()[0];
         }
-        let output = Tensor::empty(&size, (Kind::Float, Device::Cpu));
-        let x = x.contiguous();
-        // SAFETY: all four are dense float tensors in main memory (checked by the caller and
-        // made contiguous here), nothing else writes them during the call, and `output` is new.
-        unsafe {
-            let slice =
-                |t: &Tensor| std::slice::from_raw_parts(t.data_ptr() as *const f32, t.numel());
-            let out = std::slice::from_raw_parts_mut(output.data_ptr() as *mut f32, output.numel());
-            matrix_vector(slice(&self.weight), slice(&self.bias), slice(&x), out);
-        }
+        let mut output = Tensor::empty(&size, (Kind::Float, Device::Cpu));
+        self.apply(floats(&x.contiguous()), floats_mut(&mut output));
         output
     }
+
+    /// One row through the plain kernel; see [`Self::fits_kernel`].
+    pub(super) fn apply(&self, input: &[f32], output: &mut [f32]) {
+        matrix_vector(floats(&self.weight), floats(&self.bias), input, output);
+    }
+
+    /// Length of an output row.
+    pub(super) fn outputs(&self) -> usize {
+        self.weight.size()[0] as usize
+    }
+}
+
+/// The values of a dense float tensor in main memory.
+///
+/// # Panics
+/// For any other tensor.
+pub(super) fn floats(tensor: &Tensor) -> &[f32] {
+    assert!(
+        tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous()
+    );
+    // SAFETY: checked above; the tensor is borrowed for as long as the slice lives.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const f32, tensor.numel()) }
+}
+
+/// As [`floats`], to write. The storage must not be shared with a tensor that is in use.
+pub(super) fn floats_mut(tensor: &mut Tensor) -> &mut [f32] {
+    assert!(
+        tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous()
+    );
+    // SAFETY: checked above; the tensor is borrowed mutably for as long as the slice lives.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut f32, tensor.numel()) }
 }
