@@ -73,7 +73,9 @@ impl EvaluateArguments {
     pub fn run(&self) -> Result<()> {
         tch::set_num_threads(1);
         let pack = LoadedPack::load(&self.pack)?;
-        let recordings = self.recordings()?;
+        let speech = self.corpus.iter().map(|path| corpus::read(path));
+        let speech = speech.collect::<Result<Vec<_>>>()?.concat();
+        let recordings = self.recordings(&speech)?;
         let voices = self.voice_indices(&pack)?;
         std::fs::create_dir_all(&self.out)?;
         let mut converter = Converter::new(pack.networks.clone());
@@ -116,17 +118,18 @@ impl EvaluateArguments {
             "real-time factor of the converter on one core: {:.3}",
             spent / spoken
         );
-        self.report(&clips, &recordings)
+        self.report(&clips, &speech)
     }
 
-    fn recordings(&self) -> Result<Vec<Recording>> {
+    fn recordings(&self, speech: &[Recording]) -> Result<Vec<Recording>> {
         let mut by_speaker: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
-        for path in &self.corpus {
-            for r in corpus::read(path)? {
-                let wanted = self.speakers.is_empty() || self.speakers.contains(&r.speaker);
-                if wanted && self.only.as_ref().is_none_or(|only| *only == r.emotion) {
-                    by_speaker.entry(r.speaker.clone()).or_default().push(r);
-                }
+        for r in speech {
+            let wanted = self.speakers.is_empty() || self.speakers.contains(&r.speaker);
+            if wanted && self.only.as_ref().is_none_or(|only| *only == r.emotion) {
+                by_speaker
+                    .entry(r.speaker.clone())
+                    .or_default()
+                    .push(r.clone());
             }
         }
         if by_speaker.is_empty() {
@@ -190,7 +193,7 @@ impl EvaluateArguments {
         Ok(path)
     }
 
-    fn report(&self, clips: &[Clip], recordings: &[Recording]) -> Result<()> {
+    fn report(&self, clips: &[Clip], speech: &[Recording]) -> Result<()> {
         let rows = ["source", "resynthesis", "converted"];
         println!(
             "{:12} {:>4} {:>8} {:>9} {:>9} {:>9} {:>7}",
@@ -225,7 +228,7 @@ impl EvaluateArguments {
             table.push(json!({"row": row, "n": own.len(), "log_f0_correlation": line[0], "log_f0_rmse_semitones": line[1],
                 "voicing_error": line[2], "loudness_correlation": line[3], "mel_cepstral_distortion_db": line[4]}));
         }
-        let targets = self.target_files(recordings)?;
+        let targets = self.target_files(speech)?;
         let list: Vec<_> = clips
             .iter()
             .filter(|c| c.row != "source")
@@ -278,20 +281,13 @@ impl EvaluateArguments {
     }
 
     /// Recordings of the speaker behind each voice, for similarity.
-    fn target_files(&self, _used: &[Recording]) -> Result<BTreeMap<String, Vec<PathBuf>>> {
+    fn target_files(&self, speech: &[Recording]) -> Result<BTreeMap<String, Vec<PathBuf>>> {
         let mut files = BTreeMap::new();
-        if self.targets.is_empty() {
-            return Ok(files);
-        }
-        let mut all = Vec::new();
-        for path in &self.corpus {
-            all.extend(corpus::read(path)?);
-        }
         for pair in &self.targets {
             let (voice, speaker) = pair
                 .split_once('=')
                 .with_context(|| format!("{pair:?} is no VOICE=SPEAKER"))?;
-            let own = all
+            let own = speech
                 .iter()
                 .filter(|r| r.speaker == speaker)
                 .take(12)

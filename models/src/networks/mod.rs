@@ -1,11 +1,13 @@
 //! The networks. Training and live conversion share these definitions: there is one generator.
 
+mod bands;
 mod content;
 mod discriminators;
 mod emotion;
 mod generator;
 mod vocoder;
 
+pub use bands::place;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;
 pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
@@ -88,6 +90,11 @@ pub fn denormalise_mel(mel: &tch::Tensor) -> tch::Tensor {
     mel / MEL_SCALE - MEL_SHIFT
 }
 
+/// As [`normalise_mel`], for one value.
+pub fn normalise_value(value: f32) -> f32 {
+    (value + MEL_SHIFT as f32) * MEL_SCALE as f32
+}
+
 /// Prosody values of one frame as the networks read them.
 ///
 /// `f0_hz` 0 counts as unvoiced; `loudness` is a natural log of power, as in a log mel.
@@ -98,10 +105,5 @@ pub fn prosody_features(f0_hz: f32, voicing: f32, loudness: f32) -> [f32; PROSOD
     } else {
         0.0
     };
-    [
-        voiced,
-        pitch,
-        voicing,
-        (loudness + MEL_SHIFT as f32) * MEL_SCALE as f32,
-    ]
+    [voiced, pitch, voicing, normalise_value(loudness)]
 }

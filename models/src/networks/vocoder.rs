@@ -11,7 +11,7 @@
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
-use super::{MEL, NetworkConfig, denormalise_mel};
+use super::{MEL, NetworkConfig, denormalise_mel, place};
 use crate::nn::{Linear, Trunk, TrunkState};
 
 /// Length of the filters' Fourier transform: a hop of 240 samples and a tail of 784.
@@ -43,8 +43,8 @@ type FixedMap = Tensor;
 #[derive(Debug)]
 pub struct VocoderState {
     trunk: TrunkState,
-    /// Filters of the last frame, `[batch, 1, 2, MEL]` in log amplitude per band.
-    filters: Option<Tensor>,
+    /// The last frame's filters as complex spectra, `[batch, 1, 2, SPECTRUM]`.
+    spectra: Option<Tensor>,
     /// Sound that is still to come out, `[batch, FFT − HOP]`.
     tail: Tensor,
 }
@@ -87,7 +87,7 @@ impl Vocoder {
     pub fn state(&self, batch: i64, like: &Tensor) -> VocoderState {
         VocoderState {
             trunk: self.trunk.state(batch, like),
-            filters: None,
+            spectra: None,
             tail: Tensor::zeros([batch, FFT - HOP], (Kind::Float, like.device())),
         }
     }
@@ -125,11 +125,11 @@ impl Vocoder {
         let (batch, frames) = (size[0], size[1]);
         let filters = self.filters(mel, prosody, &mut state.trunk);
         let spectra = self.spectra(&filters);
-        let last = match &state.filters {
-            Some(last) => self.spectra(last),
+        let last = match &state.spectra {
+            Some(last) => last.shallow_clone(),
             None => spectra.narrow(1, 0, 1),
         };
-        state.filters = Some(filters.narrow(1, frames - 1, 1));
+        state.spectra = Some(spectra.narrow(1, frames - 1, 1));
         let before = if frames == 1 {
             last
         } else {
@@ -180,17 +180,10 @@ fn interpolation(centres: &[f32]) -> Tensor {
     let mut table = vec![0.0_f32; SPECTRUM as usize * bands];
     for bin in 0..SPECTRUM as usize {
         let hz = bin as f32 * mien_face::SAMPLE_RATE as f32 / FFT as f32;
-        let above = centres.partition_point(|&c| c < hz);
+        let (below, above, share) = place(centres, hz);
         let row = &mut table[bin * bands..(bin + 1) * bands];
-        if above == 0 {
-            row[0] = 1.0;
-        } else if above == bands {
-            row[bands - 1] = 1.0;
-        } else {
-            let share = (hz - centres[above - 1]) / (centres[above] - centres[above - 1]);
-            row[above - 1] = 1.0 - share;
-            row[above] = share;
-        }
+        row[below] = 1.0 - share;
+        row[above] += share;
     }
     Tensor::from_slice(&table).reshape([SPECTRUM, bands as i64])
 }

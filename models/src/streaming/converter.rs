@@ -8,8 +8,8 @@ use tch::{Kind, Tensor, no_grad};
 use super::prosody::Sung;
 use super::{ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
-    ContentState, EmotionState, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE, MEL_SHIFT, PROSODY,
-    SourceSpectra, VocoderState, prosody_features,
+    ContentState, EmotionState, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, SourceSpectra,
+    VocoderState, normalise_value, prosody_features,
 };
 use crate::nn::Modulation;
 use crate::pack::Networks;
@@ -139,7 +139,7 @@ impl Converter {
         });
         let bands = self.mel.process(&input).bands.map(|v| v.max(FLOOR));
         let pitch = self.pitch.process(&input);
-        let normalised = bands.map(|v| (v + MEL_SHIFT as f32) * MEL_SCALE as f32);
+        let normalised = bands.map(normalise_value);
         let heard = Tensor::from_slice(&normalised).reshape([1, 1, MEL]);
         let content = self.networks.encoder.forward(&heard, &mut self.content);
         let first = self.waiting.is_none();

@@ -1,5 +1,6 @@
 //! Formant shift: a stretch of the band axis of a log mel.
 
+use crate::networks::place;
 use crate::train::features::BANDS;
 
 /// Moves a normalised log mel along the frequency axis by `semitones` (positive: up, a smaller
@@ -9,16 +10,8 @@ pub fn shift(mel: &mut [f32], semitones: f32) {
     let factor = (semitones / 12.0).exp2();
     let before: [f32; BANDS] = std::array::from_fn(|b| mel[b]);
     for (band, value) in mel.iter_mut().enumerate() {
-        let hz = centres[band] / factor;
-        let above = centres.partition_point(|&c| c < hz);
-        *value = match above {
-            0 => before[0],
-            BANDS => before[BANDS - 1],
-            _ => {
-                let (a, b) = (centres[above - 1], centres[above]);
-                before[above - 1] + (hz - a) / (b - a) * (before[above] - before[above - 1])
-            }
-        };
+        let (below, above, share) = place(centres, centres[band] / factor);
+        *value = before[below] + share * (before[above] - before[below]);
     }
 }
 

@@ -116,7 +116,7 @@ impl AcousticRun<'_> {
         let path = self.folder.join(STAGE1);
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
-            let step = step_of(&saved);
+            let step = checkpoint::step(&saved);
             let misfits = checkpoint::load_into(&networks.store, &saved, "live");
             tracing::info!("going on at step {step}; {misfits} variables start anew");
             optimizer.restore(&saved, step);
@@ -229,7 +229,7 @@ impl AcousticRun<'_> {
         let mut mean = WeightMean::new(c.ema, trained());
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
-            let step = step_of(&saved);
+            let step = checkpoint::step(&saved);
             checkpoint::load_into(&networks.store, &saved, "live");
             checkpoint::load_into(&adversary_store, &saved, "adversary");
             generator_adam.restore(&saved, step);
@@ -430,10 +430,4 @@ struct Fake {
     same: Tensor,
     converted: Tensor,
     target: Tensor,
-}
-
-fn step_of(tensors: &checkpoint::Tensors) -> u64 {
-    tensors
-        .get("step")
-        .map_or(0, |t| t.int64_value(&[]).max(0) as u64)
 }

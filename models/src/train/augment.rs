@@ -6,7 +6,7 @@
 
 use rand::RngExt;
 
-use crate::networks::CONTENT_MEL;
+use crate::networks::{CONTENT_MEL, place};
 
 const BANDS: usize = CONTENT_MEL as usize;
 
@@ -53,8 +53,8 @@ pub fn disturb(
     let curve = equaliser(strength.equaliser, rng);
     for frame in frames.iter_mut() {
         let warped: [f32; BANDS] = std::array::from_fn(|b| {
-            let (low, share) = map[b];
-            frame[low] + share * (frame[(low + 1).min(BANDS - 1)] - frame[low])
+            let (low, high, share) = map[b];
+            frame[low] + share * (frame[high] - frame[low])
         });
         *frame = std::array::from_fn(|b| warped[b] + curve[b]);
     }
@@ -77,21 +77,12 @@ pub fn disturb(
     }
 }
 
-/// Where each band reads from after a stretch of the frequency axis: (band below, share above).
-fn band_map(centres_hz: &[f32], stretch: f32) -> Vec<(usize, f32)> {
-    (0..BANDS)
-        .map(|band| {
-            let hz = centres_hz[band] / stretch;
-            let above = centres_hz[..BANDS].partition_point(|&c| c < hz);
-            match above {
-                0 => (0, 0.0),
-                BANDS => (BANDS - 1, 0.0),
-                _ => {
-                    let (a, b) = (centres_hz[above - 1], centres_hz[above]);
-                    (above - 1, (hz - a) / (b - a))
-                }
-            }
-        })
+/// Where each band reads from after a stretch of the frequency axis: (band below, band above, share of the one above).
+fn band_map(centres_hz: &[f32], stretch: f32) -> Vec<(usize, usize, f32)> {
+    let centres = &centres_hz[..BANDS];
+    centres
+        .iter()
+        .map(|hz| place(centres, hz / stretch))
         .collect()
 }
 
@@ -181,7 +172,7 @@ mod tests {
         let map = band_map(&centres, 0.8);
         // The band at 800 Hz now reads what was at 1000 Hz.
         let band = centres.iter().position(|&c| c >= 800.0).unwrap();
-        let (low, share) = map[band];
+        let (low, _, share) = map[band];
         let source = centres[low] + share * 60.0;
         assert!((source - centres[band] / 0.8).abs() < 1.0);
     }

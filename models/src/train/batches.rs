@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::augment::{Strength, disturb};
 use super::features::{BANDS, CENTRE, FLOOR, FeatureSet, Features, Teacher, loudness};
-use crate::networks::{CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY, prosody_features};
+use crate::networks::{CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY, normalise_value, prosody_features};
 use crate::streaming::Source;
 
 /// Bands that a corpus of 16 kHz fills.
@@ -235,12 +235,12 @@ fn frame_batch(
         let crop: Vec<[f32; BANDS]> = (0..heard_frames).map(frame_at).collect();
         let mut disturbed: Vec<[f32; CONTENT_MEL as usize]> =
             crop.iter().map(|f| std::array::from_fn(|b| f[b])).collect();
-        clean.extend(disturbed.iter().flatten().map(|v| normalise(*v)));
+        clean.extend(disturbed.iter().flatten().map(|v| normalise_value(*v)));
         disturb(&mut disturbed, centres, strength, rng);
-        heard.extend(disturbed.iter().flatten().map(|v| normalise(*v)));
+        heard.extend(disturbed.iter().flatten().map(|v| normalise_value(*v)));
         let known_here = item.speaker >= 0;
         for (t, frame) in crop.iter().enumerate().take(frames) {
-            mel.extend(frame.iter().map(|v| normalise(*v)));
+            mel.extend(frame.iter().map(|v| normalise_value(*v)));
             let inside = start + t < total;
             let [f0, voicing] = features.pitch.get(start + t).copied().unwrap_or_default();
             prosody.extend(prosody_features(f0, voicing, loudness(frame)));
@@ -306,7 +306,7 @@ fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) 
                 None => [FLOOR; BANDS],
             };
             let [f0, voicing] = features.pitch.get(t).copied().unwrap_or_default();
-            mel.extend(frame.iter().map(|v| normalise(*v)));
+            mel.extend(frame.iter().map(|v| normalise_value(*v)));
             prosody.extend(prosody_features(f0, voicing, loudness(&frame)));
             let excitation = source.next_hop(f0);
             pulses.extend(excitation.pulses);
@@ -331,8 +331,4 @@ fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) 
         sound: Tensor::from_slice(&sound).reshape([b, f * h]),
         band: Tensor::from_slice(&band).to_kind(Kind::Float),
     }
-}
-
-fn normalise(value: f32) -> f32 {
-    (value + crate::networks::MEL_SHIFT as f32) * crate::networks::MEL_SCALE as f32
 }

@@ -30,6 +30,13 @@ pub fn read(path: &Path) -> Result<Tensors> {
     Ok(tensors.into_iter().collect())
 }
 
+/// The step at which a checkpoint was written; 0 where it does not tell.
+pub fn step(tensors: &Tensors) -> u64 {
+    tensors
+        .get("step")
+        .map_or(0, |t| t.int64_value(&[]).max(0) as u64)
+}
+
 /// Copies `prefix/name` into each variable `name` of the store; returns how many did not fit.
 pub fn load_into(store: &VarStore, tensors: &Tensors, prefix: &str) -> usize {
     let mut misfits = 0;

@@ -105,9 +105,7 @@ impl EmotionRun<'_> {
         let mut step = 0;
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
-            step = saved
-                .get("step")
-                .map_or(0, |t| t.int64_value(&[]).max(0) as u64);
+            step = checkpoint::step(&saved);
             checkpoint::load_into(&networks.store, &saved, "live");
             adam.restore(&saved, step);
             classifier_adam.restore(&saved, step);

@@ -71,11 +71,14 @@ pub fn voices(
         }
     };
     let mut steps = vec![
-        format!("acoustic {}", step(&acoustic)),
-        format!("vocoder {}", step(&vocoder)),
+        format!("acoustic {}", checkpoint::step(&acoustic)),
+        format!("vocoder {}", checkpoint::step(&vocoder)),
     ];
     if let Some(converted) = &converted {
-        steps.push(format!("adversarial conversion {}", step(converted)));
+        steps.push(format!(
+            "adversarial conversion {}",
+            checkpoint::step(converted)
+        ));
     }
     let description = PackDescription {
         name: config.pack.name.clone(),
@@ -125,7 +128,7 @@ pub fn emotion(
         non_commercial: true,
         version: config.pack.version.clone(),
         trained_on: corpora.to_vec(),
-        steps: vec![format!("emotion {}", step(&saved))],
+        steps: vec![format!("emotion {}", checkpoint::step(&saved))],
         figures: config.pack.emotion_figures.clone(),
         delay_samples: DELAY_SAMPLES as u32,
         ..PackDescription::default()
@@ -164,10 +167,6 @@ fn below(tensors: &Tensors, parts: &[&str]) -> BTreeMap<String, Tensor> {
                 .then(|| (name.to_owned(), tensor.shallow_clone()))
         })
         .collect()
-}
-
-fn step(tensors: &Tensors) -> i64 {
-    tensors.get("step").map_or(0, |t| t.int64_value(&[]))
 }
 
 fn file_stem(name: &str) -> String {

@@ -76,9 +76,7 @@ impl VocoderRun<'_> {
         let mut step = 0;
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
-            step = saved
-                .get("step")
-                .map_or(0, |t| t.int64_value(&[]).max(0) as u64);
+            step = checkpoint::step(&saved);
             checkpoint::load_into(&networks.store, &saved, "live");
             checkpoint::load_into(&adversary_store, &saved, "adversary");
             adam.restore(&saved, step.min(c.steps));
