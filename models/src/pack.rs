@@ -196,10 +196,13 @@ impl LoadedPack {
         let mut store = VarStore::new(Device::Cpu);
         let root = store.root();
         let config = card.networks.clone();
-        let encoder = ContentEncoder::new(&(&root / "content"), &config.content);
-        let generator = Generator::new(&(&root / "generator"), &config);
-        let vocoder = Vocoder::new(&(&root / "vocoder"), &config);
+        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+        let mut generator = Generator::new(&(&root / "generator"), &config);
+        let mut vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
+        encoder.settle();
+        generator.settle();
+        vocoder.settle();
         let table = tensors
             .get("voices")
             .with_context(|| format!("the pack {path:?} has no voices"))?;
@@ -222,8 +225,9 @@ impl LoadedPack {
             let (card, tensors) = read(&beside)?;
             ensure!(card.kind == "emotion", "{beside:?} is no emotion pack");
             let mut store = VarStore::new(Device::Cpu);
-            let adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
+            let mut adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
             fill(&mut store, &tensors).with_context(|| format!("the emotion pack {beside:?}"))?;
+            adapter.settle();
             stores.push(store);
             emotion = Some(adapter);
             if let Ok(learned) = card.prosody.try_into() {

@@ -1,6 +1,7 @@
 //! The networks. Training and live conversion share these definitions: there is one generator.
 
 mod bands;
+mod classifier;
 mod content;
 mod discriminators;
 mod emotion;
@@ -8,6 +9,7 @@ mod generator;
 mod vocoder;
 
 pub use bands::place;
+pub use classifier::MelClassifier;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;
 pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
@@ -35,6 +37,7 @@ pub const MEL_SCALE: f64 = 0.25;
 
 /// Sizes of all networks of one pack; stored in the pack, so that packs of any size load.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct NetworkConfig {
     /// Content encoder.
     pub content: ConvNeXtConfig,
@@ -55,7 +58,7 @@ impl Default for NetworkConfig {
                 width: 192,
                 expansion: 3,
                 kernel: 7,
-                dilations: vec![1, 2, 1, 4, 1, 2],
+                dilations: vec![1, 2, 1, 4, 1, 2, 1, 2],
             },
             generator: ConvNeXtConfig {
                 width: 192,

@@ -209,6 +209,14 @@ impl Trunk {
         }
     }
 
+    /// Prepares for live frames; see [`Linear::settle`].
+    pub fn settle(&mut self) {
+        for block in &mut self.blocks {
+            block.expand.settle();
+            block.project.settle();
+        }
+    }
+
     /// Turns a condition `[batch, condition]` into modulations. Live, once per change.
     pub fn modulate(&self, condition: Option<&Tensor>) -> Modulation {
         Modulation(
