@@ -18,6 +18,8 @@ pub struct TrainConfig {
     pub vocoder: VocoderConfig,
     /// Emotion adapter and prosody.
     pub emotion: EmotionConfig,
+    /// Emotion classifier of `mien evaluate`.
+    pub classifier: ClassifierConfig,
     /// The pack that is made.
     pub pack: PackConfig,
 }
@@ -132,6 +134,10 @@ pub struct AcousticConfig {
     /// How many of the teacher's values are used, from the one of most variance on: the last ones
     /// are mostly noise to a causal encoder.
     pub teacher_values: usize,
+    /// Weight of each frame's phone, told from the content (needs transcripts and a teacher).
+    pub phone_weight: f64,
+    /// Weight of the crop's phone sequence by temporal classification (Graves et al. 2006).
+    pub phone_sequence_weight: f64,
     /// Weight of the adversarial speaker head on the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
@@ -142,6 +148,9 @@ pub struct AcousticConfig {
     pub feature_weight: f64,
     /// Stage 2: weight of the content that the encoder hears in converted sound.
     pub consistency_weight: f64,
+    /// Stage 2: weight of the speaker classifier on converted sound, which learns to find the source
+    /// in it (the source classifier of StarGANv2-VC, Li et al. 2021).
+    pub speaker_weight: f64,
     /// Formula of the adversarial loss.
     pub adversarial_loss: AdversarialLoss,
     /// Weight of the R1 penalty (Mescheder et al. 2018); 0: off.
@@ -169,11 +178,14 @@ impl Default for AcousticConfig {
             delta_weight: 2.0,
             teacher_weight: 1.0,
             teacher_values: 32,
+            phone_weight: 0.3,
+            phone_sequence_weight: 0.2,
             speaker_reversal: 0.2,
             content_noise: 0.2,
             adversarial_weight: 0.3,
             feature_weight: 0.5,
             consistency_weight: 1.0,
+            speaker_weight: 0.1,
             adversarial_loss: AdversarialLoss::LeastSquares,
             r1_weight: 0.0,
             discriminator_width: 16,
@@ -272,8 +284,18 @@ pub struct EmotionConfig {
     pub consistency_weight: f64,
     /// L1 weight on the change itself, so that it moves no more than it must.
     pub change_weight: f64,
-    /// Optimiser of the adapter and of the actors' embeddings.
+    /// Weight of the discriminator that compares performances with natural acted speech.
+    pub adversarial_weight: f64,
+    /// Formula of that loss.
+    pub adversarial_loss: AdversarialLoss,
+    /// How much the classifiers learn that performances are neutral speech in truth.
+    pub source_weight: f64,
+    /// Weight that holds the learned prosody near what was measured on actors.
+    pub prosody_weight: f64,
+    /// Optimiser of the adapter, of the prosody and of the actors' embeddings.
     pub optimizer: OptimizerConfig,
+    /// Optimiser of the classifiers and of the discriminator.
+    pub judges_optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
     pub ema: f64,
 }
@@ -288,8 +310,59 @@ impl Default for EmotionConfig {
             classifier_weight: 0.3,
             consistency_weight: 0.5,
             change_weight: 0.05,
+            adversarial_weight: 0.2,
+            adversarial_loss: AdversarialLoss::LeastSquares,
+            source_weight: 0.5,
+            prosody_weight: 0.5,
             optimizer: OptimizerConfig::default(),
+            judges_optimizer: OptimizerConfig {
+                learning_rate: 5e-4,
+                beta1: 0.5,
+                ..OptimizerConfig::default()
+            },
             ema: 0.998,
+        }
+    }
+}
+
+/// Emotion classifier that judges for `mien evaluate`; no part of a pack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassifierConfig {
+    /// Steps.
+    pub steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Channels of the first layer.
+    pub width: i64,
+    /// Share of the wanted answer that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Largest stretch of the frequency axis of what it hears, as a natural log: other actors.
+    pub tract: f32,
+    /// Optimiser.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+}
+
+impl Default for ClassifierConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1600,
+            batch: 24,
+            frames: 240,
+            width: 20,
+            label_smoothing: 0.1,
+            tract: 0.12,
+            optimizer: OptimizerConfig {
+                learning_rate: 2e-3,
+                warm_up: 100,
+                weight_decay: 0.05,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.995,
         }
     }
 }

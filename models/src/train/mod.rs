@@ -5,6 +5,7 @@ pub mod adversarial;
 pub mod augment;
 pub mod batches;
 pub mod checkpoint;
+pub mod classifier;
 pub mod config;
 pub mod curves;
 pub mod emotion;
@@ -12,6 +13,8 @@ pub mod export;
 pub mod features;
 pub mod losses;
 pub mod optimizer;
+pub mod phone_reader;
+pub mod phones;
 pub mod session;
 pub mod vocoder;
 
