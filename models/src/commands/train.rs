@@ -41,7 +41,7 @@ pub struct TrainArguments {
     /// Folder of a recogniser's features (models/scripts/teacher.py); without it that loss is off.
     #[arg(long)]
     teacher: Option<PathBuf>,
-    /// A pack whose networks the acoustic stage begins with; blocks it lacks start anew.
+    /// A pack whose networks the acoustic and the vocoder stage begin with; blocks it lacks start anew.
     #[arg(long)]
     start: Option<PathBuf>,
     /// Which part to train.
@@ -181,6 +181,7 @@ impl TrainArguments {
                 config: &config,
                 pool: Arc::new(pool),
                 folder: self.run.clone(),
+                start: self.start.clone(),
                 deadline,
                 device,
             };

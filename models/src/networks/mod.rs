@@ -12,7 +12,9 @@ pub use bands::place;
 pub use classifier::MelClassifier;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;
-pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
+pub use discriminators::{
+    MelDiscriminator, PeriodDiscriminators, SpectrogramDiscriminators, Verdict, WeightNorm,
+};
 pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
 pub use generator::{Generator, GeneratorState};
 pub use vocoder::{FFT, SPECTRUM, SourceSpectra, Vocoder, VocoderState};
@@ -59,24 +61,28 @@ impl Default for NetworkConfig {
                 expansion: 3,
                 kernel: 7,
                 dilations: vec![1, 2, 1, 4, 1, 2, 1, 2],
+                ..ConvNeXtConfig::default()
             },
             generator: ConvNeXtConfig {
                 width: 192,
                 expansion: 3,
                 kernel: 5,
                 dilations: vec![1, 1, 2, 1, 2, 1],
+                ..ConvNeXtConfig::default()
             },
             vocoder: ConvNeXtConfig {
                 width: 144,
                 expansion: 3,
                 kernel: 5,
                 dilations: vec![1, 1, 1, 1],
+                ..ConvNeXtConfig::default()
             },
             emotion: ConvNeXtConfig {
                 width: 96,
                 expansion: 2,
                 kernel: 5,
                 dilations: vec![1, 2],
+                ..ConvNeXtConfig::default()
             },
             voice: 96,
         }

@@ -17,7 +17,9 @@ use rand::{RngExt, SeedableRng};
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::adversarial::{discriminator_loss, feature_matching, generator_loss, r1_penalty};
+use super::adversarial::{
+    accuracy, discriminator_loss, feature_matching, generator_loss, r1_penalty,
+};
 use super::augment::Strength;
 use super::batches::{FrameBatch, Pool, Shape, UNLABELLED, frame_batches};
 use super::checkpoint;
@@ -283,17 +285,19 @@ impl AcousticRun<'_> {
             Tensor::zeros([], (Kind::Float, self.device))
         };
         let (phone, sequence) = networks.phone_losses(&noisy, batch);
-        // The gradient turns round on its way into the encoder (Ganin et al. 2016).
-        let reversed =
-            content.detach() * (1.0 + c.speaker_reversal) - &content * c.speaker_reversal;
-        let logits = networks.speaker_logits(&reversed);
-        let cross = logits.cross_entropy_loss(
-            &batch.speaker,
-            None::<&Tensor>,
-            tch::Reduction::None,
-            -100,
-            0.0,
-        );
+        let named = |content: &Tensor| {
+            let logits = networks.speaker_logits(content);
+            let none = None::<&Tensor>;
+            logits.cross_entropy_loss(&batch.speaker, none, tch::Reduction::None, -100, 0.0)
+        };
+        // The gradient turns round on its way into the encoder (Ganin et al. 2016), but only where the
+        // speaker is told better than by chance: there is nothing to win beyond, and the game would
+        // run away (it did, after 2,000 steps, to ten times the loss of chance).
+        let chance = (networks.voices.size()[0] as f64).ln();
+        let told = no_grad(|| named(&content).lt(chance).to_kind(Kind::Float));
+        let share = told.reshape([-1, 1, 1]) * c.speaker_reversal;
+        let reversed = content.detach() * (&share + 1.0) - &content * &share;
+        let cross = named(&reversed);
         let speaker = masked_mean(&cross, &batch.known);
         let values =
             [&level, &change, &teacher, &phone, &sequence, &speaker].map(|t| t.double_value(&[]));
@@ -325,8 +329,13 @@ impl AcousticRun<'_> {
         let c = &self.config.acoustic;
         let adversary_store = VarStore::new(self.device);
         let root = adversary_store.root();
-        let adversary =
-            MelDiscriminator::new(&root, networks.voices.size()[0], 8, c.discriminator_width);
+        let adversary = MelDiscriminator::new(
+            &root,
+            networks.voices.size()[0],
+            8,
+            c.discriminator_width,
+            c.discriminator_norm,
+        );
         let classifier = MelClassifier::new(&(&root / "speaker"), 24, networks.voices.size()[0]);
         let judges = Judges {
             adversary,
@@ -365,6 +374,8 @@ impl AcousticRun<'_> {
             "speaker",
             "adversary",
             "classifier",
+            "real_found",
+            "taken_for_real",
         ];
         let mut session = Session::new(
             &self.folder,
@@ -382,9 +393,10 @@ impl AcousticRun<'_> {
                 self.conversion(networks, &judges, &real, &source, c, &mut rng);
             let norm = generator_adam.backward_step(&loss);
             mean.update();
-            let verdict = self.judge(&judges.adversary, &real, &fake, c);
+            let (verdict, right, accepted) = self.judge(&judges.adversary, &real, &fake, c);
             let named = self.name_speakers(&judges.classifier, &real, &source, &fake);
             values.extend([&verdict, &named].map(|t| t.double_value(&[])));
+            values.extend([right, accepted]);
             adversary_adam.backward_step(&(verdict + named));
             session.record(generator_adam.step, rate, norm, &values)?;
             if session.due() {
@@ -495,13 +507,14 @@ impl AcousticRun<'_> {
         (total, values.to_vec(), fake)
     }
 
+    /// The discriminator's loss; the shares of real and of converted patches that it takes for real.
     fn judge(
         &self,
         adversary: &MelDiscriminator,
         real: &FrameBatch,
         fake: &Fake,
         c: &AcousticConfig,
-    ) -> Tensor {
+    ) -> (Tensor, f64, f64) {
         let neutral = real.emotion.zeros_like();
         let input = if c.r1_weight > 0.0 {
             real.mel.detach().set_requires_grad(true)
@@ -517,7 +530,8 @@ impl AcousticRun<'_> {
         if c.r1_weight > 0.0 {
             loss += r1_penalty(&verdict.scores, &input) * (c.r1_weight / 2.0);
         }
-        loss
+        let (right, accepted) = accuracy(formula, &verdict.scores, &converted.scores);
+        (loss, right, accepted)
     }
 
     /// The classifier's loss: it names the speakers of real sound, and in converted sound the source.

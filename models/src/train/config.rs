@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::networks::NetworkConfig;
+use crate::networks::{NetworkConfig, WeightNorm};
 
 /// A whole recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ pub struct AcousticConfig {
     pub r1_weight: f64,
     /// Channels of the discriminator's first layer.
     pub discriminator_width: i64,
+    /// How the discriminator's weights are kept in bounds.
+    pub discriminator_norm: WeightNorm,
     /// Stage 1.
     pub optimizer: OptimizerConfig,
     /// Stage 2, generator.
@@ -189,6 +191,7 @@ impl Default for AcousticConfig {
             adversarial_loss: AdversarialLoss::LeastSquares,
             r1_weight: 0.0,
             discriminator_width: 16,
+            discriminator_norm: WeightNorm::None,
             optimizer: OptimizerConfig::default(),
             generator_optimizer: OptimizerConfig {
                 learning_rate: 3e-4,
@@ -220,10 +223,19 @@ pub struct VocoderConfig {
     pub frames: usize,
     /// Lengths of the Fourier transforms of the spectral loss.
     pub resolutions: Vec<i64>,
-    /// Lengths of the discriminators' transforms.
+    /// How far the spectral loss follows the ear's sensitivity to frequency (A-weighting): 0 counts all
+    /// frequencies alike, 1 wholly.
+    pub ear_weight: f64,
+    /// Lengths of the spectrogram discriminators' transforms; empty: none of them.
     pub discriminator_resolutions: Vec<i64>,
-    /// Channels of the discriminators.
+    /// Channels of the spectrogram discriminators.
     pub discriminator_width: i64,
+    /// Periods of the waveform discriminators, in samples; empty: none of them.
+    pub discriminator_periods: Vec<i64>,
+    /// Channels of their first layer.
+    pub period_width: i64,
+    /// How the discriminators' weights are kept in bounds.
+    pub discriminator_norm: WeightNorm,
     /// Weight of the adversarial loss.
     pub adversarial_weight: f64,
     /// Weight of feature matching.
@@ -246,8 +258,12 @@ impl Default for VocoderConfig {
             batch: 8,
             frames: 100,
             resolutions: vec![2048, 1024, 512, 256],
+            ear_weight: 0.5,
             discriminator_resolutions: vec![1024, 512],
             discriminator_width: 16,
+            discriminator_periods: vec![2, 3, 5, 7, 11],
+            period_width: 8,
+            discriminator_norm: WeightNorm::None,
             adversarial_weight: 0.1,
             feature_weight: 0.5,
             adversarial_loss: AdversarialLoss::LeastSquares,

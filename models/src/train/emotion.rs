@@ -35,7 +35,7 @@ use super::features::loudness;
 use super::losses::mel_losses;
 use super::optimizer::{AdamW, WeightMean};
 use super::session::Session;
-use crate::networks::{EmotionAdapter, MEL_SCALE, MelClassifier, MelDiscriminator};
+use crate::networks::{EmotionAdapter, MEL_SCALE, MelClassifier, MelDiscriminator, WeightNorm};
 use crate::streaming::EmotionProsody;
 
 /// Name of the checkpoint in a run's folder.
@@ -79,6 +79,7 @@ impl EmotionNetworks {
                 actors as i64,
                 emotions + 1,
                 16,
+                WeightNorm::None,
             ),
             store,
         }

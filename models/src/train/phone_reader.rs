@@ -36,6 +36,7 @@ impl PhoneReader {
             expansion: 2,
             kernel: 7,
             dilations: dilations.to_vec(),
+            ..ConvNeXtConfig::default()
         };
         Self {
             input: Linear::new(&(path / "input"), CONTENT, width, 1.0),

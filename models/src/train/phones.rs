@@ -407,12 +407,12 @@ fn inverse_cholesky(matrix: &[[f64; VALUES]]) -> Vec<[f32; VALUES]> {
         }
     }
     let mut inverse = vec![[0.0_f64; VALUES]; VALUES];
-    for i in 0..VALUES {
+    for (i, row) in factor.iter().enumerate() {
         let (done, rest) = inverse.split_at_mut(i);
         for (column, value) in rest[0].iter_mut().enumerate().take(i + 1) {
             let unit = if i == column { 1.0 } else { 0.0 };
-            let dot: f64 = (column..i).map(|k| factor[i][k] * done[k][column]).sum();
-            *value = (unit - dot) / factor[i][i];
+            let dot: f64 = (column..i).map(|k| row[k] * done[k][column]).sum();
+            *value = (unit - dot) / row[i];
         }
     }
     inverse.iter().map(|row| row.map(|v| v as f32)).collect()
