@@ -6,6 +6,8 @@ mod content;
 mod discriminators;
 mod emotion;
 mod generator;
+mod instant_voice;
+mod speaker_encoder;
 mod vocoder;
 
 pub use bands::place;
@@ -15,6 +17,8 @@ pub(crate) use discriminators::log_magnitude;
 pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
 pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
 pub use generator::{Generator, GeneratorState};
+pub use instant_voice::InstantVoice;
+pub use speaker_encoder::{SpeakerConfig, SpeakerEncoder, unit};
 pub use vocoder::{FFT, SPECTRUM, SourceSpectra, Vocoder, VocoderState};
 
 use crate::nn::ConvNeXtConfig;
@@ -49,6 +53,8 @@ pub struct NetworkConfig {
     pub emotion: ConvNeXtConfig,
     /// Values of a voice's embedding.
     pub voice: i64,
+    /// Speaker encoder, where the pack has one.
+    pub speaker: SpeakerConfig,
 }
 
 impl Default for NetworkConfig {
@@ -79,6 +85,7 @@ impl Default for NetworkConfig {
                 dilations: vec![1, 2],
             },
             voice: 96,
+            speaker: SpeakerConfig::default(),
         }
     }
 }

@@ -8,4 +8,5 @@ mod precision;
 
 pub use convnext::{ConvNeXtConfig, Modulation, Trunk, TrunkState};
 pub use linear::Linear;
+pub(crate) use precision::reduced;
 pub use precision::set_mixed;
