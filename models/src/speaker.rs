@@ -19,10 +19,8 @@ use crate::train::optimizer::AdamW;
 /// Least and most speech that is used, in frames of 10 ms.
 const LEAST: usize = 200;
 const MOST: usize = 3000;
-/// Steps of the fit from the middle of the pack's voices; the loss is flat after about half of them.
+/// Steps of the fit; the loss is flat after about half of them.
 const STEPS: u64 = 80;
-/// Steps of the fit from where the speaker encoder puts the voice; see docs/training.md.
-const STEPS_FROM_ENCODER: u64 = 30;
 
 /// Makes a voice of a recording: mono at `rate` Hz, best 5 to 30 s of clear speech.
 ///
@@ -72,11 +70,8 @@ pub fn embed(pack: &LoadedPack, samples: &[f32], rate: u32) -> Result<Voice> {
 
 fn fit(pack: &LoadedPack, features: &Features) -> Result<Vec<f32>> {
     let recording = Spoken::new(pack, features);
-    let (start, steps) = match recording.encoded(pack) {
-        Some(start) => (start, STEPS_FROM_ENCODER),
-        None => (middle(pack), STEPS),
-    };
-    let embedding = recording.fit(pack, &start, steps);
+    let start = recording.encoded(pack).unwrap_or_else(|| middle(pack));
+    let embedding = recording.fit(pack, &start, STEPS);
     Ok(Vec::<f32>::try_from(&embedding.view([-1]))?)
 }
 
