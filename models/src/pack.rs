@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::networks::{ContentEncoder, EmotionAdapter, Generator, NetworkConfig, Vocoder};
+use crate::networks::{
+    ContentEncoder, EmotionAdapter, Generator, InstantVoice, NetworkConfig, Vocoder,
+};
 use crate::streaming::{DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS};
 
 /// Version of the file format.
@@ -56,6 +58,8 @@ pub struct Networks {
     pub vocoder: Vocoder,
     /// Emotion adapter, where the emotion pack is there.
     pub emotion: Option<EmotionAdapter>,
+    /// What makes a voice of a recording at once, where the pack has it.
+    pub instant: Option<InstantVoice>,
     /// Embedding of each voice, `[1, voice]`.
     pub voices: Vec<Tensor>,
     /// Mean pitch of each voice in Hz.
@@ -218,6 +222,15 @@ impl LoadedPack {
             voice.embedding = Vec::<f32>::try_from(&table.get(row as i64))?;
         }
         let mut stores = vec![store];
+        let mut instant = None;
+        // Packs of before 2026-12, and those of runs without a speaker encoder, do not have it.
+        if tensors.contains_key("instant.weight") {
+            let mut store = VarStore::new(Device::Cpu);
+            let voice = InstantVoice::new(&store.root(), &config);
+            fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
+            stores.push(store);
+            instant = Some(voice);
+        }
         let mut prosody = PROSODY_DEFAULTS;
         let mut emotion = None;
         let beside = emotion_path(path);
@@ -253,6 +266,7 @@ impl LoadedPack {
             generator,
             vocoder,
             emotion,
+            instant,
             voices,
             voice_f0_hz,
             prosody,
@@ -287,6 +301,11 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
         (1..=1024).contains(&config.voice),
         "its voices have {} values each",
         config.voice
+    );
+    ensure!(
+        config.speaker.sensible(),
+        "its speaker encoder has sizes that make no sense: {:?}",
+        config.speaker
     );
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::evaluate::emotion::EmotionJudge;
 use crate::evaluate::judges::{self, EmotionCorpus, Question};
 use crate::evaluate::report::Report;
 use crate::evaluate::rows::{self, Clip, Row, Source};
-use crate::evaluate::verifier::{Verifier, centroid, similarity};
+use crate::evaluate::verifier::{SpeakerVerifier, Verifier, centroid, similarity};
 use crate::evaluate::world::World;
 use crate::evaluate::{compare, convert, resynthesise, streaming_error};
 use crate::pack::LoadedPack;
@@ -70,6 +70,9 @@ pub struct EvaluateArguments {
     /// Emotion classifier of `mien train --stage classifier`: tells whether feelings are heard.
     #[arg(long, value_name = "FILE")]
     classifier: Option<PathBuf>,
+    /// Speaker encoder of `mien train --stage speaker`: tells how near each clip is to the voice.
+    #[arg(long, value_name = "FILE")]
+    verifier: Option<PathBuf>,
     /// Where sound, `report.json`, `report.html` and the judges' list go.
     #[arg(long)]
     out: PathBuf,
@@ -136,7 +139,10 @@ impl EvaluateArguments {
         let speech = self.corpus.iter().map(|path| corpus::read(path));
         let speech = speech.collect::<Result<Vec<_>>>()?.concat();
         let recordings = self.recordings(&speech)?;
-        let verifier: Option<Box<dyn Verifier>> = None;
+        let load = |path: &PathBuf| -> Result<Box<dyn Verifier>> {
+            Ok(Box::new(SpeakerVerifier::load(path)?))
+        };
+        let verifier = self.verifier.as_ref().map(load).transpose()?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot make the folder {:?}", self.out))?;
         let mut own_sound = BTreeMap::new();

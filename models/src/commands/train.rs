@@ -10,6 +10,7 @@ use tch::{Device, no_grad};
 
 use crate::corpus::{self, Recording, emotion_index, held_out_speakers};
 use crate::nn::set_mixed;
+use crate::pack::LoadedPack;
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
 use crate::train::batches::{Item, Pool, clean_content_input};
 use crate::train::classifier::ClassifierRun;
@@ -76,6 +77,13 @@ pub enum Stage {
     Emotion,
     /// Emotion classifier for `mien evaluate`; not among all, since no pack needs it.
     Classifier,
+    /// Speaker encoder, for `mien evaluate --verifier` and for instant voices; not among all.
+    Speaker,
+    /// Tell how often a fresh classifier names the speaker from the content of the acoustic stage's
+    /// checkpoint, or of `--start`'s pack.
+    SpeakerLeak,
+    /// Tell how well instant voices of `--start`'s pack fit unseen speakers, and convert to them.
+    InstantVoices,
     /// Write the packs from the checkpoints.
     Export,
     /// All that a pack needs.
@@ -217,6 +225,29 @@ impl TrainArguments {
                 return stopped();
             }
         }
+        if self.stage == Stage::Speaker {
+            let run = speech.speaker_run(&config, &self.run, deadline, device)?;
+            if !run.train()? {
+                return stopped();
+            }
+        }
+        if self.stage == Stage::SpeakerLeak {
+            if let Some(pack) = &self.start {
+                let pack = LoadedPack::load(pack)?;
+                speech.tell_leak(&config, &pack.networks.encoder, &self.run, deadline)?;
+            } else {
+                let networks = speech.acoustic_networks(&config, Device::Cpu);
+                load_base(&networks, &self.run)?;
+                speech.tell_leak(&config, &networks.encoder, &self.run, deadline)?;
+            }
+        }
+        if self.stage == Stage::InstantVoices {
+            let pack = self
+                .start
+                .as_ref()
+                .context("instant voices need --start PACK")?;
+            speech.tell_instant_voices(&LoadedPack::load(pack)?, &self.run)?;
+        }
         if wants(Stage::Export) {
             self.export(&config, &speech)?;
         }
@@ -231,7 +262,9 @@ impl TrainArguments {
         let mut corpora = config.data.free_corpora.clone();
         corpora.extend(config.data.unlabelled_corpora.clone());
         let facts = speech.voice_facts(config)?;
-        let voices = export::voices(config, &self.run, out, &facts, &licences(&corpora))?;
+        let instant = speech.instant_voice(config, &self.run)?;
+        let corpora = licences(&corpora);
+        let voices = export::voices(config, &self.run, out, &facts, &corpora, instant)?;
         println!("{}", voices.display());
         if self.run.join(emotion::CHECKPOINT).is_file() {
             let measured = measure_prosody(&speech.acted(config, false));
@@ -265,7 +298,11 @@ impl TrainArguments {
                 self.config
             );
         }
-        let features = load_or_make(&recordings, &c.rates, &self.cache)?;
+        let mut features = load_or_make(&recordings, &c.rates, &self.cache)?;
+        if matches!(self.stage, Stage::Speaker | Stage::SpeakerLeak) {
+            // They hear mels only; the sound itself is two thirds of the memory.
+            features.values_mut().for_each(|f| f.sound = Vec::new());
+        }
         let held_out = held_out_speakers(&recordings, c.held_out, &c.held_out_speakers);
         let read = |folder| Teacher::read(folder, config.acoustic.teacher_values);
         let teacher = self.teacher.as_deref().map(read).transpose()?.map(Arc::new);

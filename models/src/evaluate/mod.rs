@@ -12,6 +12,7 @@ mod render;
 pub mod report;
 pub mod rows;
 mod signal;
+pub mod verification;
 pub mod verifier;
 pub mod world;
 

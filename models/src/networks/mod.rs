@@ -6,6 +6,8 @@ mod content;
 mod discriminators;
 mod emotion;
 mod generator;
+mod instant_voice;
+mod speaker_encoder;
 mod vocoder;
 
 pub use bands::place;
@@ -17,6 +19,8 @@ pub use discriminators::{
 };
 pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
 pub use generator::{Generator, GeneratorState};
+pub use instant_voice::InstantVoice;
+pub use speaker_encoder::{SpeakerConfig, SpeakerEncoder, unit};
 pub use vocoder::{FFT, SPECTRUM, SourceSpectra, Vocoder, VocoderState};
 
 use crate::nn::ConvNeXtConfig;
@@ -51,6 +55,8 @@ pub struct NetworkConfig {
     pub emotion: ConvNeXtConfig,
     /// Values of a voice's embedding.
     pub voice: i64,
+    /// Speaker encoder, where the pack has one.
+    pub speaker: SpeakerConfig,
 }
 
 impl Default for NetworkConfig {
@@ -85,6 +91,7 @@ impl Default for NetworkConfig {
                 ..ConvNeXtConfig::default()
             },
             voice: 96,
+            speaker: SpeakerConfig::default(),
         }
     }
 }

@@ -10,4 +10,5 @@ mod precision;
 pub use attention::{AttentionState, LocalAttention};
 pub use convnext::{ConvNeXtConfig, Modulation, Trunk, TrunkState};
 pub use linear::Linear;
+pub(crate) use precision::reduced;
 pub use precision::set_mixed;

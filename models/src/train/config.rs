@@ -20,6 +20,8 @@ pub struct TrainConfig {
     pub emotion: EmotionConfig,
     /// Emotion classifier of `mien evaluate`.
     pub classifier: ClassifierConfig,
+    /// Speaker encoder: verifier of `mien evaluate`, and instant voices.
+    pub speaker: SpeakerTrainingConfig,
     /// The pack that is made.
     pub pack: PackConfig,
 }
@@ -379,6 +381,86 @@ impl Default for ClassifierConfig {
                 ..OptimizerConfig::default()
             },
             ema: 0.995,
+        }
+    }
+}
+
+/// Speaker encoder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpeakerTrainingConfig {
+    /// Steps.
+    pub steps: u64,
+    /// Speakers of a batch, two crops of each.
+    pub speakers: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Also learn from the `emotion_corpora`. Such an encoder goes into no pack, as their licences
+    /// would go with it.
+    pub acted: bool,
+    /// Share of each corpus's speakers that is kept for validation, besides those that `[data]` keeps:
+    /// an error rate over a handful of speakers says little.
+    pub held_out: f64,
+    /// Copies of each speaker with the frequency axis and the tempo stretched by that factor (1 = as it
+    /// is); each counts as another speaker.
+    pub copies: Vec<f64>,
+    /// How often the unstretched copy is drawn.
+    pub original: f64,
+    /// A speaker is drawn by minutes of speech to this power: 0 all alike, 1 by length.
+    pub balance: f64,
+    /// Additive angular margin in radians (ArcFace, Deng et al. 2019).
+    pub margin: f64,
+    /// Share of the steps over which the margin grows from 0.
+    pub margin_ramp: f64,
+    /// Scale of the cosines before the softmax.
+    pub scale: f64,
+    /// Weight of telling each crop's fellow among the batch's (angular prototypes, Chung et al. 2020,
+    /// with one crop as the prototype).
+    pub prototype_weight: f64,
+    /// Largest stretch of the frequency axis within one speaker, as a natural log.
+    pub tract: f32,
+    /// Largest swing of the equaliser, in nepers of power: recording channels.
+    pub equaliser: f32,
+    /// Chance of added noise.
+    pub noise: f64,
+    /// Chance of a room.
+    pub room: f64,
+    /// Chance of a low-passed band.
+    pub band_limit: f64,
+    /// Optimiser.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+}
+
+impl Default for SpeakerTrainingConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1200,
+            speakers: 32,
+            frames: 240,
+            acted: false,
+            held_out: 0.1,
+            copies: vec![0.88, 1.0, 1.14],
+            original: 0.5,
+            balance: 0.5,
+            margin: 0.2,
+            margin_ramp: 0.4,
+            scale: 25.0,
+            prototype_weight: 1.0,
+            tract: 0.02,
+            equaliser: 1.4,
+            noise: 0.4,
+            room: 0.3,
+            band_limit: 0.15,
+            optimizer: OptimizerConfig {
+                learning_rate: 4e-3,
+                warm_up: 60,
+                final_share: 0.02,
+                weight_decay: 0.05,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.99,
         }
     }
 }

@@ -16,6 +16,9 @@ pub mod optimizer;
 pub mod phone_reader;
 pub mod phones;
 pub mod session;
+pub mod speaker;
+pub mod speaker_leak;
 pub mod vocoder;
+pub mod voice_map;
 
 pub use config::TrainConfig;
