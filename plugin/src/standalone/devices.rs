@@ -9,8 +9,19 @@ const RATES: [u32; 6] = [22_050, 44_100, 48_000, 88_200, 96_000, 192_000];
 /// Buffer sizes that are offered, in samples.
 pub const BUFFERS: [u32; 7] = [32, 64, 128, 256, 512, 1024, 2048];
 
-/// ALSA's device that takes everything at once: as a clock it would run a thousand times too fast.
-const ALSA_NULL: &str = "null";
+/// Names of ALSA that are no devices: one takes everything at once, and as a clock it would run a
+/// thousand times too fast; the others are plugins to put before a device.
+const ALSA_NO_DEVICES: [&str; 9] = [
+    "null",
+    "jack",
+    "lavrate",
+    "oss",
+    "samplerate",
+    "speex",
+    "speexrate",
+    "upmix",
+    "vdownmix",
+];
 
 /// An audio system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +180,10 @@ fn plays(id: HostId, device: &Device) -> bool {
 }
 
 fn told(device: &Device) -> Option<cpal::DeviceDescription> {
-    let null = device.id().is_ok_and(|id| id.id() == ALSA_NULL);
-    device.description().ok().filter(|_| !null)
+    let plugin = device
+        .id()
+        .is_ok_and(|id| ALSA_NO_DEVICES.contains(&id.id()));
+    device.description().ok().filter(|_| !plugin)
 }
 
 /// Devices with names that differ.
