@@ -111,7 +111,7 @@ impl Devices {
     /// # Errors
     /// When the system does not answer; text for people.
     pub fn of(id: HostId) -> Result<Self, String> {
-        let silent = |error: cpal::Error| format!("{} does not answer: {error}", id.name());
+        let silent = |error: cpal::Error| format!("{} does not answer ({error}).", id.name());
         let host = cpal::host_from_id(id).map_err(silent)?;
         let found: Vec<Device> = host.devices().map_err(silent)?.collect();
         let inputs = named(found.iter().filter(|device| hears(id, device)));

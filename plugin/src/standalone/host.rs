@@ -291,6 +291,7 @@ impl Host {
             System::Jack => self.open_jack(),
             System::None => self.open_clock(),
         };
+        let answers = opened.is_ok();
         if let Err(text) = opened {
             self.problem = Some(format!("{text} Mien tries again by itself."));
             if let Err(text) = self.open_clock() {
@@ -304,7 +305,12 @@ impl Host {
             }
             None => self.retry = RETRY[0],
         }
-        self.sync_headphones();
+        if answers {
+            self.sync_headphones();
+        } else {
+            // Who listened will listen again when the devices are back.
+            self.set_volume();
+        }
     }
 
     /// A chain, and what is known of it.
@@ -479,8 +485,14 @@ impl Host {
         if !wanted || !matches!(running.headphones, Headphones::Idle(..) | Headphones::Spent) {
             return;
         }
-        let usual = self.devices.usual_output.as_ref();
-        let Some(device) = usual.and_then(|name| self.devices.output(name)).cloned() else {
+        // Looked up anew, for a connection of its own: over one connection, PulseAudio's client
+        // (pulseaudio 0.3.2) gets an “Invalid argument” for a second output.
+        let fresh = match self.system {
+            System::Native(id) => Devices::of(id).unwrap_or_default(),
+            _ => Devices::default(),
+        };
+        let usual = fresh.usual_output.as_ref();
+        let Some(device) = usual.and_then(|name| fresh.output(name)).cloned() else {
             self.listening = false;
             self.set_volume();
             self.board.say("There is no output to listen on.".into());
@@ -566,8 +578,9 @@ impl Host {
             || self.instance.params.delay_mode.value() != self.delay_mode
     }
 
-    /// Sees devices that are plugged in while all is well, so that they can be chosen. ALSA's list is
-    /// not looked at: it opens what it lists.
+    /// Sees devices that come and go while all is well: a new one can be chosen, and a stream whose
+    /// device went is taken back, because a sound server may have moved it to the loudspeakers.
+    /// ALSA's list is not looked at: it opens what it lists.
     fn look_for_devices(&mut self) {
         if self.problem.is_some() {
             return;
@@ -577,6 +590,20 @@ impl Host {
             && let Ok(devices) = Devices::of(id)
         {
             self.devices = devices;
+            let Some(running) = &self.running else { return };
+            let output = matches!(running.driver, Driver::Output { .. });
+            let input = self.session.input.as_ref();
+            let input = input.filter(|name| running.microphone.is_some() && !name.is_empty());
+            let gone = if output && self.devices.output(&self.session.output).is_none() {
+                Some("the output was unplugged.")
+            } else if input.is_some_and(|name| self.devices.input(name).is_none()) {
+                Some("the input was unplugged.")
+            } else {
+                None
+            };
+            if let Some(text) = gone {
+                self.lost(text);
+            }
         }
     }
 
