@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_millis(40);
 const LOOK: Duration = Duration::from_secs(2);
 /// First and longest pause between attempts to open a device again.
 const RETRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
+/// A device that breaks off sooner than this after it was opened is left alone for a while.
+const STABLE: Duration = Duration::from_secs(4);
 /// How often changed settings and sounds are written.
 const SAVE: Duration = Duration::from_secs(3);
 /// A file given on the command line waits for the engine for this long.
@@ -67,6 +69,7 @@ pub struct Host {
     /// What the delay was planned for.
     delay_mode: DelayMode,
     problem: Option<String>,
+    opened_at: Instant,
     retry: Duration,
     retry_at: Instant,
     look_at: Instant,
@@ -153,6 +156,7 @@ impl Host {
             running: None,
             generation: 0,
             problem: None,
+            opened_at: now,
             retry: RETRY[0],
             retry_at: now,
             look_at: now,
@@ -291,26 +295,32 @@ impl Host {
             System::Jack => self.open_jack(),
             System::None => self.open_clock(),
         };
-        let answers = opened.is_ok();
-        if let Err(text) = opened {
-            self.problem = Some(format!("{text} Mien tries again by itself."));
-            if let Err(text) = self.open_clock() {
-                self.board.say(text);
+        self.opened_at = Instant::now();
+        match opened {
+            Ok(()) => {
+                if self.problem.is_some() {
+                    self.put_off();
+                }
+                self.sync_headphones();
             }
+            Err(text) => self.stand_in(text),
         }
-        match self.problem {
-            Some(_) => {
-                self.retry_at = Instant::now() + self.retry;
-                self.retry = (self.retry * 2).min(RETRY[1]);
-            }
-            None => self.retry = RETRY[0],
+    }
+
+    /// A clock takes over until the devices are there. Who listened will listen again then.
+    fn stand_in(&mut self, text: String) {
+        self.complain(text);
+        self.put_off();
+        if let Err(text) = self.open_clock() {
+            self.board.say(text);
         }
-        if answers {
-            self.sync_headphones();
-        } else {
-            // Who listened will listen again when the devices are back.
-            self.set_volume();
-        }
+        self.set_volume();
+    }
+
+    /// The next attempt comes later than the last one did.
+    fn put_off(&mut self) {
+        self.retry_at = Instant::now() + self.retry;
+        self.retry = (self.retry * 2).min(RETRY[1]);
     }
 
     /// A chain, and what is known of it.
@@ -445,8 +455,16 @@ impl Host {
 
     /// A device broke off.
     fn lost(&mut self, text: &str) {
-        self.board.say(format!("The sound broke off: {text}"));
-        self.open();
+        let words = format!("The sound broke off: {}.", text.trim_end_matches('.'));
+        self.board.say(words.clone());
+        if self.opened_at.elapsed() > STABLE {
+            self.open();
+        } else {
+            // One that breaks off at once would be opened without end.
+            self.close();
+            self.generation += 1;
+            self.stand_in(words);
+        }
     }
 
     /// Whether the output is the one that the person hears anyway.
@@ -552,13 +570,17 @@ impl Host {
             self.look_for_devices();
         }
         if self.problem.is_some() && now >= self.retry_at {
-            self.retry_at = now + self.retry;
-            if self.is_back() {
+            if !self.is_back() {
+                self.put_off();
+            } else {
                 self.open();
                 if self.problem.is_none() {
                     self.board.say("The sound is back.".into());
                 }
             }
+        }
+        if self.problem.is_none() && now > self.opened_at + STABLE {
+            self.retry = RETRY[0];
         }
         if now >= self.save_at {
             self.save_at = now + SAVE;
