@@ -4,7 +4,9 @@
 //! * `spectrum`: spectra of input and output for the live view.
 //! * `perform`: carries out what the person did.
 //! * `library`: the user's presets, and what the panel remembers.
+//! * `desk`: what the standalone adds.
 
+mod desk;
 mod library;
 mod mirror;
 mod perform;
@@ -24,6 +26,7 @@ use nice_plug_egui::{
 use crate::engine::Remote;
 use crate::params::MienParams;
 use crate::shared::Shared;
+pub use desk::Desk;
 use mirror::Mirror;
 
 /// How often the panel is drawn while nothing is touched: meters and spectra move.
@@ -52,11 +55,12 @@ impl RemoteSlot {
     }
 }
 
-/// Makes the editor.
+/// Makes the editor. `desk` is the standalone's, and `None` in a host.
 pub fn create(
     params: Arc<MienParams>,
     shared: Arc<Shared>,
     remote: RemoteSlot,
+    desk: Option<Arc<dyn Desk>>,
 ) -> Option<EguiEditor<PanelApp>> {
     let memory = library::memory();
     let [width, height] = DEFAULT_SIZE.map(f64::from);
@@ -67,6 +71,7 @@ pub fn create(
         params,
         shared,
         remote,
+        desk,
         context: None,
     };
     let settings = EguiNiceSettings::new().with_tile("Mien");
@@ -80,6 +85,7 @@ pub struct PanelApp {
     params: Arc<MienParams>,
     shared: Arc<Shared>,
     remote: RemoteSlot,
+    desk: Option<Arc<dyn Desk>>,
     context: Option<GuiContext>,
 }
 
@@ -102,10 +108,23 @@ impl NiceEguiApp for PanelApp {
         };
         self.shared.scope.watch_until(Instant::now() + CLOSED_AFTER);
         self.mirror.refresh();
+        if let Some(desk) = &self.desk {
+            self.mirror.state.standalone = Some(desk.state());
+            // Each message is shown for as long as any other.
+            if self.mirror.state.message.is_none()
+                && let Some(message) = desk.message()
+            {
+                self.mirror.say(message);
+            }
+            if desk.closing() {
+                ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+            }
+        }
         let actions = self.panel.ui(ui, &self.mirror.state);
         let mut doer = perform::Doer {
             params: &self.params,
             remote: self.remote.get(),
+            desk: self.desk.as_deref(),
             context: &context,
             egui: ui.ctx(),
             panel: &mut self.panel,

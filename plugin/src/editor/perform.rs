@@ -6,6 +6,7 @@ use std::process::Command;
 use mien_panel::{Panel, PanelAction, ParamId};
 use nice_plug::context::gui::GuiContext;
 
+use super::Desk;
 use super::library;
 use super::mirror::Mirror;
 use crate::engine::Remote;
@@ -15,6 +16,7 @@ use crate::params::{MienParams, Selection, Slot};
 pub struct Doer<'a> {
     pub params: &'a MienParams,
     pub remote: Option<Remote>,
+    pub desk: Option<&'a dyn Desk>,
     pub context: &'a GuiContext,
     pub egui: &'a egui::Context,
     pub panel: &'a mut Panel,
@@ -69,9 +71,13 @@ impl Doer<'_> {
                     remote.forget_voice(name);
                 }
             }
-            // The framework shows neither host menus nor file dialogs, and the panel was told so;
-            // its standalone keeps the devices to itself.
-            PanelAction::HostMenu(..) | PanelAction::Browse(_) | PanelAction::Standalone(_) => {}
+            PanelAction::Standalone(action) => {
+                if let Some(desk) = self.desk {
+                    desk.act(action);
+                }
+            }
+            // The framework shows neither host menus nor file dialogs, and the panel was told so.
+            PanelAction::HostMenu(..) | PanelAction::Browse(_) => {}
         }
     }
 
