@@ -11,6 +11,7 @@
 
 pub mod editor;
 pub mod engine;
+pub mod files;
 pub mod params;
 pub mod realtime;
 pub mod shared;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use nice_plug::prelude::*;
 
-use editor::PanelApp;
+use editor::PanelEditor;
 use engine::EngineHost;
 use engine::pipeline::Pipeline;
 use params::{MienParams, VoiceNames};
@@ -107,7 +108,7 @@ impl Plugin for Mien {
         layout("Mono to stereo", 1, 2),
     ];
 
-    type Editor = nice_plug_egui::EguiEditor<PanelApp>;
+    type Editor = PanelEditor;
     type SysExMessage = ();
     type BackgroundTask = ();
 
@@ -120,6 +121,7 @@ impl Plugin for Mien {
             self.params.clone(),
             self.shared.clone(),
             self.remote.clone(),
+            None,
         )
     }
 
@@ -151,6 +153,12 @@ impl Plugin for Mien {
             Ok(shape) => shape,
             Err(error) => {
                 nice_error!("{error}");
+                // The panel says what to do about it.
+                self.shared.plan.store(Plan {
+                    rate,
+                    block: config.max_buffer_size,
+                    ..Plan::default()
+                });
                 return false;
             }
         };

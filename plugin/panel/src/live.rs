@@ -15,8 +15,6 @@ use crate::widgets::layout::{cut_left, cut_right, cut_top};
 use crate::widgets::{button, text};
 use crate::{fonts, icons};
 
-/// Least time between two frames of the live view, in s: 30 a second are enough to see speech.
-const FRAME_S: f32 = 1.0 / 30.0;
 /// Range of the meters in dB.
 const METER_LOW_DB: f32 = -60.0;
 
@@ -242,6 +240,11 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
             .with_texture(scroll.texture.id(), uv);
         painter.add(image);
     }
+    if !own {
+        // Faintly, the pitch that came in: one sees what was made of it.
+        let theirs = fade(theme.own, 0.55);
+        pitch_curve(&painter, rect, &live.columns, theirs, theme, true);
+    }
     pitch_curve(&painter, rect, &live.columns, color, theme, own);
     octave_lines(&painter, rect, theme);
     let galley = painter.layout_no_wrap(title.to_owned(), fonts::medium(11.0), color);
@@ -283,9 +286,11 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
         },
         &about,
     )
-    .on_hover_text(
-        "What comes and goes, from 50 Hz to 10 kHz, newest at the right. The line is the pitch.",
-    );
+    .on_hover_text(if own {
+        "What comes in, from 50 Hz to 10 kHz, newest at the right. The line is your pitch."
+    } else {
+        "What goes out, from 50 Hz to 10 kHz, newest at the right. The bright line is its pitch, the faint one yours."
+    });
 }
 
 /// Height of a frequency in the picture.
@@ -328,7 +333,9 @@ fn pitch_curve(
             } else {
                 Color32::from_white_alpha(190)
             };
-            painter.add(Shape::line(points.clone(), Stroke::new(3.6, under)));
+            if color.is_opaque() {
+                painter.add(Shape::line(points.clone(), Stroke::new(3.6, under)));
+            }
             painter.add(Shape::line(points, Stroke::new(1.8, color)));
         } else {
             line.clear();
@@ -759,16 +766,5 @@ fn dropouts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     };
     if response.on_hover_text(help).clicked() {
         cx.push(PanelAction::ClearDropouts);
-    }
-}
-
-/// Asks for the next frame while something moves. Called once a frame.
-pub(crate) fn keep_moving(ctx: &egui::Context, cx: &mut Cx) {
-    let moving = cx.state.live.total != cx.view.last_total
-        || cx.state.meters.input_db > METER_LOW_DB
-        || cx.state.meters.output_db > METER_LOW_DB;
-    cx.view.last_total = cx.state.live.total;
-    if moving {
-        ctx.request_repaint_after_secs(FRAME_S);
     }
 }

@@ -77,12 +77,14 @@ fn blocking(state: &PanelState) -> Option<Notice> {
         }
         EngineStatus::PackMissing { folder } => {
             let text = format!(
-                "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again, or open one from elsewhere.",
+                "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again.",
                 folder.display()
             );
             let mut actions = vec![("Look again", PanelAction::Retry)];
             if state.can_browse {
                 actions.push(("Open a pack…", PanelAction::Browse(FilePurpose::Pack)));
+            } else {
+                actions.push(("Show the folder", PanelAction::OpenFolder(folder.clone())));
             }
             return blocking("No voice pack was found", text, actions);
         }
@@ -97,7 +99,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
     }
     if !state.host.rate_supported {
         let text = format!(
-            "The session runs at {}. Set it to a rate between 22.05 and 192 kHz (48 kHz is best); until then your own voice passes unchanged.",
+            "The session runs at {}, and Mien stays off. Set it to a rate between 22.05 and 192 kHz; 48 kHz is best.",
             rate_words(state.host.sample_rate)
         );
         return blocking("This sample rate is out of reach", text, Vec::new());
