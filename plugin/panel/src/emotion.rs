@@ -102,10 +102,7 @@ fn reading_words((valence, arousal): (f32, f32)) -> String {
         part(arousal, "excited", "quiet"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    match parts.is_empty() {
-        true => "neither pleasant nor excited".into(),
-        false => parts.join("  ·  "),
-    }
+    parts.join("  ·  ")
 }
 
 /// Colour of an emotion as it is drawn on the wheel and its slider.
@@ -239,7 +236,7 @@ fn told(ui: &mut Ui, cx: &Cx, rect: Rect) {
     let weights: [f32; COUNT] = EMOTION_PARAMS.map(|param| cx.value(param));
     let told = reading(&weights, cx.value(ParamId::Strength), &cx.state.emotions);
     let words = reading_words(told);
-    let drawn = text::line(
+    text::line(
         ui,
         rect.center(),
         Align2::CENTER_CENTER,
@@ -249,7 +246,7 @@ fn told(ui: &mut Ui, cx: &Cx, rect: Rect) {
         cx.theme.dim,
     );
     let about = format!("Valence {:+.2}, arousal {:+.2}", told.0, told.1);
-    text::spoken(ui, drawn, "reading", &about).on_hover_text(
+    text::spoken(ui, rect, "reading", &about).on_hover_text(
         "Where the mix lies: right on the wheel is pleasant, up is excited, in percent of the utmost.",
     );
 }

@@ -1,7 +1,7 @@
 //! The bar: preset, undo, A/B, gains, mix, pages, and the power button.
 
 use egui::{
-    Align2, CursorIcon, Popup, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, WidgetInfo,
+    Align2, CursorIcon, Popup, PopupCloseBehavior, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, WidgetInfo,
     pos2, vec2,
 };
 
@@ -280,10 +280,12 @@ fn preset_box(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     if std::mem::take(&mut cx.view.presets.open) {
         Popup::open_id(ui.ctx(), Popup::default_response_id(&response));
     }
-    Popup::menu(&response).gap(6.0).width(270.0).show(|ui| {
-        ui.set_min_width(270.0);
-        preset_menu(ui, cx);
-    });
+    // It stays open while one listens and types; a choice closes it.
+    Popup::menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .gap(6.0)
+        .width(MENU)
+        .show(|ui| preset_menu(ui, cx));
     response
         .on_hover_cursor(CursorIcon::PointingHand)
         .on_hover_text("Presets: factory ones and yours");

@@ -168,13 +168,15 @@ pub(crate) fn engine_words(state: &PanelState) -> (&'static str, Health) {
     {
         return ("No sound device", Health::Bad);
     }
+    if !state.host.rate_supported {
+        return ("Rate unsupported", Health::Bad);
+    }
     match &state.engine {
         EngineStatus::Starting => ("Starting", Health::Waiting),
         EngineStatus::LoadingPack { .. } => ("Loading voices", Health::Waiting),
         EngineStatus::EngineMissing { .. } => ("Engine missing", Health::Bad),
         EngineStatus::PackMissing { .. } => ("No voices", Health::Bad),
         EngineStatus::Failed(_) => ("Stopped", Health::Bad),
-        EngineStatus::Ready if !state.host.rate_supported => ("Rate unsupported", Health::Bad),
         EngineStatus::Ready if state.values.is_on(ParamId::Bypass) => ("Bypassed", Health::Waiting),
         EngineStatus::Ready if state.load.overloaded => ("Overloaded", Health::Poor),
         EngineStatus::Ready if state.host.offline => ("Rendering", Health::Good),

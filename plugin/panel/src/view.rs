@@ -157,7 +157,6 @@ pub(crate) struct View {
     portraits: HashMap<String, Portrait>,
     portraits_of: u64,
     themed: Option<Theme>,
-    paints_ground: bool,
 }
 
 impl View {
@@ -209,7 +208,6 @@ impl Panel {
                 portraits: HashMap::new(),
                 portraits_of: 0,
                 themed: None,
-                paints_ground: true,
             },
         }
     }
@@ -224,17 +222,6 @@ impl Panel {
     /// Opens a page, or goes back to the sections.
     pub fn open_page(&mut self, page: Option<Page>) {
         self.view.page = page;
-    }
-
-    /// The colour behind everything, once a frame was drawn.
-    pub fn ground(&self) -> Option<egui::Color32> {
-        self.view.themed.map(|theme| theme.bg)
-    }
-
-    /// Has the panel not paint its ground, because the owner clears the window to
-    /// [`Self::ground`]; painting every pixel twice is what software renderers are slowest at.
-    pub fn leave_ground(&mut self) {
-        self.view.paints_ground = false;
     }
 
     /// What is to be kept for the next time.
@@ -519,9 +506,7 @@ fn sections(ui: &mut Ui, cx: &mut Cx) {
     // The whole window, whatever margins the owner's container leaves.
     let all = ui.ctx().content_rect();
     ui.set_clip_rect(all);
-    if cx.view.paints_ground {
-        ui.painter().rect_filled(all, 0.0, cx.theme.bg);
-    }
+    ui.painter().rect_filled(all, 0.0, cx.theme.bg);
     let places = places(all);
     global::show(ui, cx, places.bar);
     match cx.view.page {

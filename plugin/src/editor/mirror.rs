@@ -38,7 +38,7 @@ const REMARK: Duration = Duration::from_secs(12);
 /// Silence is counted up to here, in s; the panel tells nothing longer apart.
 const LONGEST_SILENCE_S: f32 = 10.0;
 /// Time between two looks at what moves slowly: the load, and the range of the pitch.
-const SLOWLY: Duration = Duration::from_millis(400);
+const SLOWLY: Duration = Duration::from_secs(1);
 /// Levels of a column up to here are drawn as the ground of the picture.
 const GROUND_LEVEL: u8 = 50;
 
@@ -325,7 +325,10 @@ impl Mirror {
 
     fn meters(&mut self, now: Instant) -> bool {
         let before = self.state.meters;
-        let [input, output] = self.shared.meters.take().map(decibels);
+        let [input, output] = self.shared.meters.take();
+        // The gate shows the input down to where it is off.
+        let input = decibels(input, ParamId::Gate.spec().min);
+        let output = decibels(output, SILENCE_DB);
         let meters = &mut self.state.meters;
         (meters.input_db, meters.output_db) = (input, output);
         (meters.input_hold_db, meters.input_clipped) = self.input.follow(input, now);
@@ -501,7 +504,11 @@ fn range(pitches: &VecDeque<f32>) -> (f32, f32) {
     (at(0.05), at(0.95))
 }
 
-/// To a tenth of a decibel, which is finer than a pixel of the meters.
-fn decibels(peak: f32) -> f32 {
-    (200.0 * peak.max(1e-6).log10()).round() / 10.0
+/// To a tenth of a decibel, which is finer than a pixel of the meters; below `floor` it is silence,
+/// or the noise of nothing at all would be drawn 30 times a second.
+fn decibels(peak: f32, floor: f32) -> f32 {
+    match (200.0 * peak.max(1e-6).log10()).round() / 10.0 {
+        level if level < floor => -120.0,
+        level => level,
+    }
 }

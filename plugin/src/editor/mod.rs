@@ -1,6 +1,7 @@
 //! The panel in the framework's window: state goes in, actions come out.
 //!
 //! * `window`: the window, its size, and its opening and closing.
+//! * `damage`: draws only what changed, where a software renderer draws.
 //! * `pulse`: the thread that looks for news while a window is open.
 //! * `mirror`: fills the panel's plain state from parameters and shared state.
 //! * `spectrum`: spectra of input and output for the live view.
@@ -10,6 +11,8 @@
 //! * `library`: the user's presets, and what the panel remembers.
 //! * `desk`: what the standalone adds.
 
+#[cfg(target_os = "linux")]
+mod damage;
 mod desk;
 mod dialogs;
 mod library;
@@ -74,7 +77,7 @@ pub fn create(
         .unwrap_or_else(|| DEFAULT_SIZE.map(|side| side * memory.zoom));
     let app = PanelApp {
         kept: memory.clone(),
-        panel: panel(memory),
+        panel: Panel::new(memory),
         mirror: Arc::new(Mutex::new(Mirror::new(
             params.clone(),
             shared,
@@ -88,13 +91,6 @@ pub fn create(
         failed: false,
     };
     Some(PanelEditor::new(app, repaint, points))
-}
-
-/// A panel for windows that clear themselves.
-fn panel(memory: Memory) -> Panel {
-    let mut panel = Panel::new(memory);
-    panel.leave_ground();
-    panel
 }
 
 /// The panel of one plugin instance; it outlives the windows that show it.
@@ -169,7 +165,7 @@ impl PanelApp {
         drawn.unwrap_or_else(|_| {
             nice_error!("Drawing the panel failed");
             self.failed = true;
-            self.panel = panel(library::memory());
+            self.panel = Panel::new(library::memory());
             None
         })
     }

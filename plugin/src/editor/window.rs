@@ -182,7 +182,10 @@ impl NiceEguiApp for OpenWindow {
     ) -> Result<(), baseview::HandlerError> {
         Panel::install(&egui);
         #[cfg(target_os = "linux")]
-        super::readers::attach(&egui, self.repaint.clone());
+        {
+            super::readers::attach(&egui, self.repaint.clone());
+            super::damage::attach(&egui);
+        }
         self.measure
             .store(Measure::of(frame.baseview_window().size()));
         let mut app = self.app();
@@ -196,13 +199,8 @@ impl NiceEguiApp for OpenWindow {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut Frame) {
         self.fit(ui, frame);
         let mut app = self.app();
-        let (zoom, closing, ground) = (app.draw(ui), app.closing(), app.panel.ground());
+        let (zoom, closing) = (app.draw(ui), app.closing());
         drop(app);
-        if let Some(ground) = ground {
-            // As it is shown, not in linear light: the window's pixels are not converted.
-            let [red, green, blue, _] = ground.to_array().map(|part| f32::from(part) / 255.0);
-            frame.set_clear_color(egui::Rgba::from_rgb(red, green, blue));
-        }
         if closing {
             ui.send_viewport_cmd(ViewportCommand::Close);
         }
