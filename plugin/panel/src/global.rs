@@ -1,8 +1,8 @@
 //! The bar: preset, undo, A/B, gains, mix, pages, and the power button.
 
 use egui::{
-    Align2, CursorIcon, Popup, PopupCloseBehavior, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, WidgetInfo,
-    pos2, vec2,
+    Align2, CursorIcon, Popup, PopupCloseBehavior, Rect, Role, ScrollArea, Sense, Stroke, TextEdit,
+    Ui, WidgetInfo, pos2, vec2,
 };
 
 use crate::actions::{FilePurpose, PanelAction, Sound};

@@ -225,7 +225,6 @@ fn pictures(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: bool) {
     let theme = cx.theme;
     let live = &cx.state.live;
-    ui.painter().rect_filled(rect, 8.0, theme.sunken);
     let painter = ui.painter().with_clip_rect(rect);
     let scroll = if own {
         &cx.view.live.input
@@ -239,6 +238,8 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
         let image = egui::epaint::RectShape::filled(rect, 8.0, Color32::WHITE)
             .with_texture(scroll.texture.id(), uv);
         painter.add(image);
+    } else {
+        painter.rect_filled(rect, 8.0, theme.sunken);
     }
     if !own {
         // Faintly, the pitch that came in: one sees what was made of it.

@@ -84,7 +84,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
             if state.can_browse {
                 actions.push(("Open a pack…", PanelAction::Browse(FilePurpose::Pack)));
             } else {
-                actions.push(("Show the folder", PanelAction::OpenFolder(folder.clone())));
+                actions.push(("Show folder", PanelAction::OpenFolder(folder.clone())));
             }
             return blocking("No voice pack was found", text, actions);
         }

@@ -2,7 +2,7 @@
 //!
 //! Where the graphics driver computes every pixel on the processor, a whole frame costs five times
 //! what the panel itself does. So each frame is compared with the one before, and all that is drawn
-//! is cut to the rectangle in which they differ. That needs the former picture to be in the window's
+//! is cut to the few rectangles in which they differ, without what lies hidden there. That needs the former picture to be in the window's
 //! back buffer still. Mesa's software drivers copy it to the screen and leave it there, so this is
 //! done with them alone; anything else may give back another buffer.
 //!
@@ -12,8 +12,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use egui::emath::TSTransform;
 use egui::epaint::{ClippedShape, PaintCallback};
-use egui::{Context, FullOutput, Rect, Shape, TextureId};
+use egui::{Context, FullOutput, Rect, Shape, TextureId, pos2};
 use egui_glow::glow::{self, HasContext};
 use egui_glow::{CallbackFn, Painter};
 
@@ -26,19 +27,32 @@ const UNKNOWN: u8 = 0;
 const OTHER: u8 = 1;
 const SOFTWARE: u8 = 2;
 
+/// What draws a window, once that is known.
+#[derive(Clone, Default)]
+pub struct Renderer(Arc<AtomicU8>);
+
+impl Renderer {
+    /// Whether it is a software renderer, for which every picture counts.
+    pub fn is_software(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == SOFTWARE
+    }
+}
+
 /// Has a window of this context draw only what changed, if its renderer is one of those.
-pub fn attach(ctx: &Context) {
+pub fn attach(ctx: &Context) -> Renderer {
+    let renderer = Renderer::default();
     ctx.add_plugin(Damage {
-        renderer: Arc::new(AtomicU8::new(UNKNOWN)),
+        renderer: renderer.clone(),
         before: Vec::new(),
         screen: Rect::NOTHING,
         density: 0.0,
     });
+    renderer
 }
 
 struct Damage {
     /// Which kind of renderer it is; the first frame finds out.
-    renderer: Arc<AtomicU8>,
+    renderer: Renderer,
     /// The frame before.
     before: Vec<ClippedShape>,
     screen: Rect,
@@ -53,7 +67,7 @@ impl egui::Plugin for Damage {
 
     fn output_hook(&mut self, ctx: &Context, output: &mut FullOutput) {
         let screen = ctx.content_rect();
-        match self.renderer.load(Ordering::Relaxed) {
+        match self.renderer.0.load(Ordering::Relaxed) {
             UNKNOWN => output.shapes.push(ask(self.renderer.clone(), screen)),
             SOFTWARE => self.cut(output, screen),
             _ => {}
@@ -71,31 +85,37 @@ impl Damage {
         let discarded = !output.platform_output.request_discard_reasons.is_empty();
         let whole = self.before.is_empty() || !same_place || new_fonts || discarded;
         let damage = match whole {
-            true => screen,
+            true => vec![screen],
             false => difference(&self.before, &output.shapes),
         };
         (self.screen, self.density) = (screen, density);
         // Whole pixels, or a neighbour would be blended twice.
         let edge = |points: f32, round: fn(f32) -> f32| round(points * density) / density;
-        let damage = Rect::from_min_max(
-            egui::pos2(
-                edge(damage.min.x - EDGE, f32::floor),
-                edge(damage.min.y - EDGE, f32::floor),
-            ),
-            egui::pos2(
-                edge(damage.max.x + EDGE, f32::ceil),
-                edge(damage.max.y + EDGE, f32::ceil),
-            ),
-        );
+        let grown = damage.into_iter().map(|rect| {
+            Rect::from_min_max(
+                pos2(
+                    edge(rect.min.x - EDGE, f32::floor),
+                    edge(rect.min.y - EDGE, f32::floor),
+                ),
+                pos2(
+                    edge(rect.max.x + EDGE, f32::ceil),
+                    edge(rect.max.y + EDGE, f32::ceil),
+                ),
+            )
+        });
+        let damage = joined(grown.collect());
         let shapes = std::mem::take(&mut output.shapes);
         output.shapes.push(draw_into(glow::BACK, screen));
-        for shape in &shapes {
-            let clip_rect = shape.clip_rect.intersect(damage);
-            if clip_rect.is_positive() {
-                output.shapes.push(ClippedShape {
-                    clip_rect,
-                    ..shape.clone()
-                });
+        for rect in damage {
+            let ground = shapes.iter().rposition(|shape| hides(shape, rect));
+            for shape in &shapes[ground.unwrap_or(0)..] {
+                let clip_rect = shape.clip_rect.intersect(rect);
+                if clip_rect.is_positive() {
+                    output.shapes.push(ClippedShape {
+                        clip_rect,
+                        ..shape.clone()
+                    });
+                }
             }
         }
         output.shapes.push(draw_into(glow::NONE, screen));
@@ -103,28 +123,65 @@ impl Damage {
     }
 }
 
-/// The rectangle in which two frames differ.
-fn difference(before: &[ClippedShape], after: &[ClippedShape]) -> Rect {
-    let pairs = before.iter().zip(after);
+/// The rectangles in which two frames differ.
+fn difference(before: &[ClippedShape], after: &[ClippedShape]) -> Vec<Rect> {
+    let pairs = || before.iter().zip(after);
+    let mut found: Vec<Rect> = Vec::new();
     if before.len() == after.len() {
-        return pairs
-            .filter(|(a, b)| !same(a, b))
-            .fold(Rect::NOTHING, |all, (a, b)| {
-                all.union(seen(a)).union(seen(b))
-            });
+        for (a, b) in pairs().filter(|(a, b)| !same(a, b)) {
+            found.push(seen(a).union(seen(b)));
+        }
+    } else {
+        let head = pairs().take_while(|(a, b)| same(a, b)).count();
+        let tail = before[head..]
+            .iter()
+            .rev()
+            .zip(after[head..].iter().rev())
+            .take_while(|(a, b)| same(a, b))
+            .count();
+        for shapes in [before, after] {
+            found.extend(shapes[head..shapes.len() - tail].iter().map(seen));
+        }
     }
-    let head = pairs.take_while(|(a, b)| same(a, b)).count();
-    let tail = before[head..]
-        .iter()
-        .rev()
-        .zip(after[head..].iter().rev())
-        .take_while(|(a, b)| same(a, b))
-        .count();
-    let middle = |shapes: &[ClippedShape]| {
-        let shapes = &shapes[head..shapes.len() - tail];
-        shapes.iter().map(seen).fold(Rect::NOTHING, Rect::union)
+    found.retain(Rect::is_positive);
+    joined(found)
+}
+
+/// Rectangles that overlap or lie close become one, so that no pixel is drawn twice.
+fn joined(mut rects: Vec<Rect>) -> Vec<Rect> {
+    let mut done: Vec<Rect> = Vec::new();
+    while let Some(mut rect) = rects.pop() {
+        while let Some(index) = done.iter().position(|other| belong(rect, *other)) {
+            rect = rect.union(done.swap_remove(index));
+        }
+        done.push(rect);
+    }
+    done
+}
+
+/// Whether two rectangles overlap, or cost little more together than apart.
+fn belong(a: Rect, b: Rect) -> bool {
+    a.intersects(b) || a.union(b).area() < 1.25 * (a.area() + b.area())
+}
+
+/// Whether nothing below this shape is seen in the rectangle.
+fn hides(shape: &ClippedShape, rect: Rect) -> bool {
+    let Shape::Rect(ground) = &shape.shape else {
+        return false;
     };
-    middle(before).union(middle(after))
+    let corner = &ground.corner_radius;
+    let radius = corner.nw.max(corner.ne).max(corner.sw).max(corner.se);
+    // Without the rounded corners, and without the soft edge.
+    let inside = match radius {
+        0 => ground.rect,
+        radius => ground.rect.shrink(f32::from(radius) * 0.3 + EDGE),
+    };
+    ground.fill.is_opaque()
+        && ground.brush.is_none()
+        && ground.blur_width == 0.0
+        && shape.transform_after_tessellation == TSTransform::IDENTITY
+        && shape.clip_rect.contains_rect(rect)
+        && inside.contains_rect(rect)
 }
 
 /// Where a shape is seen.
@@ -167,7 +224,7 @@ fn callback(screen: Rect, work: impl Fn(&Painter) + Send + Sync + 'static) -> Cl
             rect: screen,
             callback: Arc::new(callback),
         }),
-        transform_after_tessellation: egui::emath::TSTransform::IDENTITY,
+        transform_after_tessellation: TSTransform::IDENTITY,
     }
 }
 
@@ -180,43 +237,63 @@ fn draw_into(buffer: u32, screen: Rect) -> ClippedShape {
 }
 
 /// Finds out what renders.
-fn ask(renderer: Arc<AtomicU8>, screen: Rect) -> ClippedShape {
+fn ask(renderer: Renderer, screen: Rect) -> ClippedShape {
     callback(screen, move |painter| {
         // SAFETY: the painter's context is current while it paints.
         let name = unsafe { painter.gl().get_parameter_string(glow::RENDERER) };
-        let kind = match RENDERERS.iter().any(|known| name.contains(known)) {
+        let known = RENDERERS.iter().any(|known| name.contains(known));
+        let kind = match cfg!(target_os = "linux") && known {
             true => SOFTWARE,
             false => OTHER,
         };
-        renderer.store(kind, Ordering::Relaxed);
+        renderer.0.store(kind, Ordering::Relaxed);
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use egui::{Color32, pos2, vec2};
+    use egui::{Color32, vec2};
 
     fn square(x: f32, color: Color32) -> ClippedShape {
         let rect = Rect::from_min_size(pos2(x, 0.0), vec2(10.0, 10.0));
         ClippedShape {
             clip_rect: Rect::EVERYTHING,
             shape: Shape::rect_filled(rect, 0.0, color),
-            transform_after_tessellation: egui::emath::TSTransform::IDENTITY,
+            transform_after_tessellation: TSTransform::IDENTITY,
         }
     }
 
     #[test]
     fn the_difference_is_found() {
         let before = [0.0, 20.0, 40.0].map(|x| square(x, Color32::RED)).to_vec();
-        assert_eq!(difference(&before, &before), Rect::NOTHING);
+        assert_eq!(difference(&before, &before), []);
         let mut after = before.clone();
         after[1] = square(20.0, Color32::BLUE);
-        assert_eq!(difference(&before, &after), seen(&after[1]));
+        assert_eq!(difference(&before, &after), [seen(&after[1])]);
         after = before.clone();
         after.insert(1, square(70.0, Color32::RED));
-        assert_eq!(difference(&before, &after), seen(&after[1]));
+        assert_eq!(difference(&before, &after), [seen(&after[1])]);
         after = before[..2].to_vec();
-        assert_eq!(difference(&before, &after), seen(&before[2]));
+        assert_eq!(difference(&before, &after), [seen(&before[2])]);
+    }
+
+    #[test]
+    fn no_pixel_is_drawn_twice() {
+        let rect = |x: f32, width: f32| Rect::from_min_size(pos2(x, 0.0), vec2(width, 10.0));
+        let apart = joined(vec![rect(0.0, 10.0), rect(100.0, 10.0)]);
+        assert_eq!(apart.len(), 2);
+        let chain = joined(vec![rect(0.0, 10.0), rect(18.0, 10.0), rect(8.0, 12.0)]);
+        assert_eq!(chain, [rect(0.0, 28.0)]);
+    }
+
+    #[test]
+    fn what_is_hidden_is_found() {
+        let ground = square(0.0, Color32::RED);
+        let inside = Rect::from_min_size(pos2(1.0, 1.0), vec2(5.0, 5.0));
+        assert!(hides(&ground, inside));
+        assert!(!hides(&ground, inside.translate(vec2(6.0, 0.0))));
+        let glass = square(0.0, Color32::from_black_alpha(100));
+        assert!(!hides(&glass, inside));
     }
 }

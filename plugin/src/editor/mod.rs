@@ -11,7 +11,6 @@
 //! * `library`: the user's presets, and what the panel remembers.
 //! * `desk`: what the standalone adds.
 
-#[cfg(target_os = "linux")]
 mod damage;
 mod desk;
 mod dialogs;

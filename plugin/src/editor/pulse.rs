@@ -11,10 +11,13 @@ use std::time::Duration;
 
 use nice_plug_egui::RepaintNotifier;
 
+use super::damage::Renderer;
 use super::mirror::Mirror;
 
 /// Time between two looks. Speech is followed well at 30 pictures a second.
 const BEAT: Duration = Duration::from_millis(33);
+/// The same where the processor draws every pixel.
+const SLOW_BEAT: Duration = Duration::from_millis(66);
 
 /// The thread. Dropping it ends it.
 pub struct Pulse {
@@ -24,7 +27,7 @@ pub struct Pulse {
 
 impl Pulse {
     /// Starts for a window that opens.
-    pub fn start(mirror: Arc<Mutex<Mirror>>, repaint: RepaintNotifier) -> Self {
+    pub fn start(mirror: Arc<Mutex<Mirror>>, repaint: RepaintNotifier, renderer: Renderer) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let beat = move || {
@@ -36,7 +39,10 @@ impl Pulse {
                 if changed {
                     repaint.request_repaint();
                 }
-                std::thread::sleep(BEAT);
+                std::thread::sleep(match renderer.is_software() {
+                    true => SLOW_BEAT,
+                    false => BEAT,
+                });
             }
         };
         // Without the thread the panel still works; its meters stand still.

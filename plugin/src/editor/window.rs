@@ -19,7 +19,10 @@ use nice_plug_egui::{
 };
 
 use super::PanelApp;
+use super::damage;
 use super::pulse::Pulse;
+#[cfg(target_os = "linux")]
+use super::readers;
 
 /// How long a new size must last before it is kept, in s: a drag passes through many.
 const SIZE_SETTLES_S: f64 = 0.6;
@@ -182,17 +185,15 @@ impl NiceEguiApp for OpenWindow {
     ) -> Result<(), baseview::HandlerError> {
         Panel::install(&egui);
         #[cfg(target_os = "linux")]
-        {
-            super::readers::attach(&egui, self.repaint.clone());
-            super::damage::attach(&egui);
-        }
+        readers::attach(&egui, self.repaint.clone());
+        let renderer = damage::attach(&egui);
         self.measure
             .store(Measure::of(frame.baseview_window().size()));
         let mut app = self.app();
         app.opened(context);
         let mirror = app.mirror.clone();
         drop(app);
-        self.pulse = Some(Pulse::start(mirror, self.repaint.clone()));
+        self.pulse = Some(Pulse::start(mirror, self.repaint.clone(), renderer));
         Ok(())
     }
 
