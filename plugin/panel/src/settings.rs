@@ -309,14 +309,14 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
     ui.add_space(4.0);
     let mut labels = vec!["Show folder", "Look again"];
     if cx.state.can_browse {
-        labels.splice(0..0, ["Open a pack…", "Choose folder…"]);
+        labels.splice(0..0, ["Open a pack…", "Set folder…"]);
     }
     if cx.state.packs_folder_chosen {
         labels.push("Usual folder");
     }
     match buttons(ui, cx, &labels) {
         Some("Open a pack…") => cx.push(PanelAction::Browse(FilePurpose::Pack)),
-        Some("Choose folder…") => cx.push(PanelAction::Browse(FilePurpose::PacksFolder)),
+        Some("Set folder…") => cx.push(PanelAction::Browse(FilePurpose::PacksFolder)),
         Some("Show folder") => {
             cx.push(PanelAction::OpenFolder(cx.state.packs_folder.clone()));
         }

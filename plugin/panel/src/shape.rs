@@ -102,15 +102,12 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     // The figures of both means, where there is room beside the label.
     if heard {
         let words = format!("{mean:.0} → {goal:.0} Hz");
-        text::line(
-            ui,
-            head.right_center(),
-            Align2::RIGHT_CENTER,
-            head.right() - named.right() - 8.0,
-            &words,
-            fonts::medium(11.0),
-            theme.text,
-        );
+        let font = fonts::medium(11.0);
+        let figures = ui.painter().layout_no_wrap(words, font, theme.text);
+        if figures.size().x <= head.right() - named.right() - 8.0 {
+            let place = Align2::RIGHT_CENTER.anchor_size(head.right_center(), figures.size());
+            ui.painter().galley(place.min, figures, theme.text);
+        }
     }
     let bar_height = 5.0;
     let top = rest.top() + 8.0;

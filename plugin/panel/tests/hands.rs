@@ -476,7 +476,7 @@ fn files_are_named_in_dialogs_or_typed() {
     harness.state_mut().panel.open_page(Some(Page::Settings));
     settle(&mut harness);
     click(&mut harness, "Open a pack…");
-    click(&mut harness, "Choose folder…");
+    click(&mut harness, "Set folder…");
     click(&mut harness, "Choose a library…");
     let asked: Vec<FilePurpose> = taken(&mut harness)
         .into_iter()
