@@ -29,32 +29,48 @@ struct Picture {
     steps: &'static [&'static str],
 }
 
+/// The delay mode is Safe, so that a busy machine does not put its warning into the picture.
 const PICTURES: [Picture; 4] = [
     Picture {
         name: "panel",
         dark: true,
         plugin: true,
-        steps: &["set=Happy,0.6", "set=Surprised,0.25", "wait=7"],
+        steps: &[
+            "set=Delay mode,1",
+            "set=Happy,0.6",
+            "set=Surprised,0.25",
+            "wait=9",
+        ],
     },
     Picture {
         name: "panel-light",
         dark: false,
         plugin: true,
         // The second voice of the list, and a preset from the chips.
-        steps: &["click=120,230", "click=362,372", "move=450,20", "wait=7"],
+        steps: &[
+            "set=Delay mode,1",
+            "wait=2",
+            "click=120,230",
+            "click=362,372",
+            "move=450,20",
+            "wait=9",
+        ],
     },
     Picture {
         name: "panel-morph",
         dark: true,
         plugin: true,
-        // "Morph", two more cards, and the dot between the three.
+        // "Morph", a second card, and the dot between the two.
         steps: &[
+            "set=Delay mode,1",
+            "wait=2",
             "click=182,86",
-            "click=120,342",
             "wait=0.5",
-            "drag=117,160,140,170",
+            "click=120,360",
+            "wait=0.5",
+            "drag=60,170,115,170",
             "move=450,20",
-            "wait=7",
+            "wait=9",
         ],
     },
     Picture {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use mien_panel::FilePurpose;
-use nice_plug_egui::RepaintNotifier;
+
+use super::wake::Wake;
 
 /// Nobody closes a dialog this fast: without an answer by then there was none. (On Linux the dialog
 /// library asks the desktop's portal, then `zenity`, and keeps to itself that it found neither.)
@@ -28,19 +29,19 @@ pub enum Answer {
 pub struct Dialogs {
     sender: Sender<Answer>,
     answers: Receiver<Answer>,
-    repaint: RepaintNotifier,
+    wake: Wake,
     open: bool,
     available: bool,
 }
 
 impl Dialogs {
-    /// No dialog is open. `repaint` is called when there is an answer.
-    pub fn new(repaint: RepaintNotifier) -> Self {
+    /// No dialog is open. `wake` is called when there is an answer.
+    pub fn new(wake: Wake) -> Self {
         let (sender, answers) = unbounded();
         Self {
             sender,
             answers,
-            repaint,
+            wake,
             open: false,
             available: likely_available(),
         }
@@ -57,7 +58,7 @@ impl Dialogs {
         if self.open {
             return;
         }
-        let (sender, repaint) = (self.sender.clone(), self.repaint.clone());
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let ask = move || {
             let begun = Instant::now();
             let chosen = catch_unwind(AssertUnwindSafe(|| ask(&purpose)));
@@ -67,7 +68,7 @@ impl Dialogs {
                 _ => Answer::Unavailable,
             };
             let _ = sender.send(answer);
-            repaint.request_repaint();
+            wake.call();
         };
         let thread = std::thread::Builder::new().name("mien dialog".into());
         match thread.spawn(ask) {

@@ -3,6 +3,7 @@
 //! * `window`: the window, its size, and its opening and closing.
 //! * `damage`: draws only what changed, where a software renderer draws.
 //! * `pulse`: the thread that looks for news while a window is open.
+//! * `wake`: asks the window for a frame.
 //! * `mirror`: fills the panel's plain state from parameters and shared state.
 //! * `spectrum`: spectra of input and output for the live view.
 //! * `perform`: carries out what the person did.
@@ -21,6 +22,7 @@ mod pulse;
 #[cfg(target_os = "linux")]
 mod readers;
 mod spectrum;
+mod wake;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +32,6 @@ use std::time::{Duration, Instant};
 use mien_panel::{DEFAULT_SIZE, Memory, Panel};
 use nice_plug::context::gui::GuiContext;
 use nice_plug::nice_error;
-use nice_plug_egui::RepaintNotifier;
 
 use crate::engine::Remote;
 use crate::params::MienParams;
@@ -38,6 +39,7 @@ use crate::shared::Shared;
 pub use desk::Desk;
 use dialogs::Dialogs;
 use mirror::Mirror;
+use wake::Wake;
 pub use window::PanelEditor;
 
 /// The scope stops recording when no look was taken for this long.
@@ -70,7 +72,7 @@ pub fn create(
     desk: Option<Arc<dyn Desk>>,
 ) -> Option<PanelEditor> {
     let memory = library::memory();
-    let repaint = RepaintNotifier::default();
+    let wake = Wake::default();
     let points = memory
         .window
         .unwrap_or_else(|| DEFAULT_SIZE.map(|side| side * memory.zoom));
@@ -82,14 +84,14 @@ pub fn create(
             shared,
             desk.clone(),
         ))),
-        dialogs: Dialogs::new(repaint.clone()),
+        dialogs: Dialogs::new(wake.clone()),
         params,
         remote,
         desk,
         context: None,
         failed: false,
     };
-    Some(PanelEditor::new(app, repaint, points))
+    Some(PanelEditor::new(app, wake, points))
 }
 
 /// The panel of one plugin instance; it outlives the windows that show it.

@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nice_plug_egui::RepaintNotifier;
-
 use super::damage::Renderer;
 use super::mirror::Mirror;
+use super::wake::Wake;
 
 /// Time between two looks. Speech is followed well at 30 pictures a second.
 const BEAT: Duration = Duration::from_millis(33);
@@ -27,7 +26,7 @@ pub struct Pulse {
 
 impl Pulse {
     /// Starts for a window that opens.
-    pub fn start(mirror: Arc<Mutex<Mirror>>, repaint: RepaintNotifier, renderer: Renderer) -> Self {
+    pub fn start(mirror: Arc<Mutex<Mirror>>, wake: Wake, renderer: Renderer) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let beat = move || {
@@ -37,7 +36,7 @@ impl Pulse {
                     mirror.refresh()
                 };
                 if changed {
-                    repaint.request_repaint();
+                    wake.call();
                 }
                 std::thread::sleep(match renderer.is_software() {
                     true => SLOW_BEAT,

@@ -13,20 +13,21 @@ use egui::accesskit::{
     ActionHandler, ActionRequest, ActivationHandler, DeactivationHandler, TreeUpdate,
 };
 use egui::{Context, Event, FullOutput, RawInput};
-use nice_plug_egui::RepaintNotifier;
+
+use super::wake::Wake;
 
 /// Joins a window's context to the screen readers.
-pub fn attach(ctx: &Context, repaint: RepaintNotifier) {
+pub fn attach(ctx: &Context, wake: Wake) {
     let wanted = Arc::new(AtomicBool::new(false));
     let (sender, requests) = unbounded();
     let switch = |on| Switch {
         on,
         wanted: wanted.clone(),
-        repaint: repaint.clone(),
+        wake: wake.clone(),
     };
     let hand = Hand {
         sender,
-        repaint: repaint.clone(),
+        wake: wake.clone(),
     };
     ctx.add_plugin(Readers {
         adapter: Adapter::new(switch(true), hand, switch(false)),
@@ -79,14 +80,14 @@ impl egui::Plugin for Readers {
 struct Switch {
     on: bool,
     wanted: Arc<AtomicBool>,
-    repaint: RepaintNotifier,
+    wake: Wake,
 }
 
 impl ActivationHandler for Switch {
     /// The tree comes with the next frame.
     fn request_initial_tree(&mut self) -> Option<TreeUpdate> {
         self.wanted.store(self.on, Ordering::Relaxed);
-        self.repaint.request_repaint();
+        self.wake.call();
         None
     }
 }
@@ -100,12 +101,12 @@ impl DeactivationHandler for Switch {
 /// What a screen reader wants done.
 struct Hand {
     sender: Sender<ActionRequest>,
-    repaint: RepaintNotifier,
+    wake: Wake,
 }
 
 impl ActionHandler for Hand {
     fn do_action(&mut self, request: ActionRequest) {
         let _ = self.sender.send(request);
-        self.repaint.request_repaint();
+        self.wake.call();
     }
 }

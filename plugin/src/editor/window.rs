@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crossbeam::atomic::AtomicCell;
 use egui::{ViewportCommand, vec2};
@@ -23,9 +24,13 @@ use super::damage;
 use super::pulse::Pulse;
 #[cfg(target_os = "linux")]
 use super::readers;
+use super::wake::Wake;
 
 /// How long a new size must last before it is kept, in s: a drag passes through many.
 const SIZE_SETTLES_S: f64 = 0.6;
+
+/// The framework's own way to wake the window is not used, so it need not look.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// Any shape, from the smallest to the largest zoom.
 fn resize_hint() -> ResizeHint {
@@ -58,20 +63,20 @@ impl Measure {
 /// The plugin's editor.
 pub struct PanelEditor {
     app: Arc<Mutex<PanelApp>>,
-    repaint: RepaintNotifier,
+    wake: Wake,
     measure: Arc<AtomicCell<Measure>>,
 }
 
 impl PanelEditor {
     /// An editor whose windows show `app`; the first one measures `points`.
-    pub(super) fn new(app: PanelApp, repaint: RepaintNotifier, points: [f32; 2]) -> Self {
+    pub(super) fn new(app: PanelApp, wake: Wake, points: [f32; 2]) -> Self {
         let measure = Measure {
             points,
             density: 1.0,
         };
         Self {
             app: Arc::new(Mutex::new(app)),
-            repaint,
+            wake,
             measure: Arc::new(AtomicCell::new(measure)),
         }
     }
@@ -93,7 +98,8 @@ impl Editor for PanelEditor {
         let [width, height] = measure.points.map(|side| f64::from(side / zoom));
         let window = OpenWindow {
             app: self.app.clone(),
-            repaint: self.repaint.clone(),
+            wake: self.wake.clone(),
+            drawn: false,
             measure: self.measure.clone(),
             pulse: None,
             zoom,
@@ -102,6 +108,8 @@ impl Editor for PanelEditor {
         let settings = EguiNiceSettings::new()
             .with_tile("Mien")
             .with_resize_hint(resize_hint())
+            // See `wake`.
+            .with_repaint_poll_interval(NEVER)
             // Dithering costs a software renderer a third of its time, and the panel has no
             // gradient that shows bands.
             .with_graphics_config(GraphicsConfig {
@@ -109,7 +117,7 @@ impl Editor for PanelEditor {
                 ..GraphicsConfig::default()
             });
         let state = EguiEditorState::from_size(LogicalSize::new(width, height), zoom);
-        create_egui_editor(state, self.repaint.clone(), settings, window)
+        create_egui_editor(state, RepaintNotifier::default(), settings, window)
             .ok_or("the framework makes no window")?
             .spawn(
                 parent,
@@ -134,7 +142,9 @@ impl Editor for PanelEditor {
 /// One open window. It is dropped when the window has closed.
 pub struct OpenWindow {
     app: Arc<Mutex<PanelApp>>,
-    repaint: RepaintNotifier,
+    wake: Wake,
+    /// It was drawn once.
+    drawn: bool,
     measure: Arc<AtomicCell<Measure>>,
     pulse: Option<Pulse>,
     /// The zoom that is drawn with.
@@ -185,7 +195,7 @@ impl NiceEguiApp for OpenWindow {
     ) -> Result<(), baseview::HandlerError> {
         Panel::install(&egui);
         #[cfg(target_os = "linux")]
-        readers::attach(&egui, self.repaint.clone());
+        readers::attach(&egui, self.wake.clone());
         let renderer = damage::attach(&egui);
         self.measure
             .store(Measure::of(frame.baseview_window().size()));
@@ -193,11 +203,14 @@ impl NiceEguiApp for OpenWindow {
         app.opened(context);
         let mirror = app.mirror.clone();
         drop(app);
-        self.pulse = Some(Pulse::start(mirror, self.repaint.clone(), renderer));
+        self.pulse = Some(Pulse::start(mirror, self.wake.clone(), renderer));
         Ok(())
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut Frame) {
+        if !std::mem::replace(&mut self.drawn, true) {
+            self.wake.opened(ui.ctx());
+        }
         self.fit(ui, frame);
         let mut app = self.app();
         let (zoom, closing) = (app.draw(ui), app.closing());
@@ -216,6 +229,7 @@ impl NiceEguiApp for OpenWindow {
 impl Drop for OpenWindow {
     fn drop(&mut self) {
         self.pulse = None;
+        self.wake.closed();
         let measure = self.measure.load();
         let mut app = self.app();
         app.keep_size(measure.points, measure.zoom());
