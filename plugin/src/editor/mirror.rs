@@ -401,7 +401,10 @@ impl Mirror {
             return false;
         };
         let mut changed = put(&mut self.state.standalone, Some(desk.state()));
-        if let Some(message) = desk.message() {
+        // Each message is shown for as long as any other.
+        if self.state.message.is_none()
+            && let Some(message) = desk.message()
+        {
             self.say(message);
             changed = true;
         }
