@@ -12,6 +12,7 @@
 
 pub mod editor;
 pub mod engine;
+pub mod files;
 pub mod instance;
 pub mod params;
 pub mod realtime;
@@ -23,10 +24,10 @@ use std::time::Duration;
 
 use nice_plug::prelude::*;
 
-use editor::PanelApp;
+use editor::PanelEditor;
 use instance::{Instance, Stream};
-use realtime::Processor;
 use realtime::processor::Mode;
+use realtime::{Plan, Processor};
 
 /// How long an activation for an offline render waits for the engine.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -70,7 +71,7 @@ impl Plugin for Mien {
         layout("Mono to stereo", 1, 2),
     ];
 
-    type Editor = nice_plug_egui::EguiEditor<PanelApp>;
+    type Editor = PanelEditor;
     type SysExMessage = ();
     type BackgroundTask = ();
 
@@ -112,6 +113,12 @@ impl Plugin for Mien {
             Ok(made) => made,
             Err(error) => {
                 nice_error!("{error}");
+                // The panel says what to do about it.
+                self.instance.shared.plan.store(Plan {
+                    rate: stream.rate,
+                    block: config.max_buffer_size,
+                    ..Plan::default()
+                });
                 return false;
             }
         };

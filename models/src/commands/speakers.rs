@@ -66,7 +66,7 @@ impl Speech {
             .copied()
             .filter(|r| unseen.contains(&r.speaker))
             .collect();
-        let (free, acted): (Vec<&Recording>, Vec<&Recording>) = held.iter().partition(|r| free(&r));
+        let (free, acted): (Vec<&Recording>, Vec<&Recording>) = held.iter().partition(|r| free(r));
         let frames = |r: &Recording| self.frames(r);
         let mut trials = Vec::new();
         for (kind, recordings) in [("free", &free), ("acted", &acted)] {
