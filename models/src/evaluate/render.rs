@@ -72,7 +72,7 @@ pub fn resynthesise(pack: &LoadedPack, sound: &[f32]) -> Vec<f32> {
 }
 
 /// Largest difference, sample by sample, between the streaming converter, fed in pieces of random
-/// lengths as by a host, and [`offline`]. Full scale is 1.
+/// lengths as by a host, and the networks run once over the whole. Full scale is 1.
 pub fn streaming_error(pack: &LoadedPack, sound: &[f32], voice: usize, seed: u64) -> f64 {
     let mut controls = Controls::default();
     controls.voices[0].index = voice as u32;

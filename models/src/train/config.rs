@@ -482,6 +482,10 @@ pub struct PackConfig {
     /// How far each embedding is moved away from the middle of all speakers: 1 as trained, more
     /// makes a voice more itself and less like the average, at some cost in words.
     pub emphasis: f64,
+    /// How far the generator and the voices go from stage 1 to stage 2, 0 to 1: the mean of both stages'
+    /// weights keeps most of the likeness that the adversaries bring and most of the quality they take
+    /// (weight interpolation, Wortsman et al. 2022). `docs/training.md` has the figures.
+    pub adversarial_share: f64,
     /// What `mien evaluate` said of the voices, for the card.
     pub figures: Vec<String>,
     /// What it said of the emotions.
@@ -499,6 +503,7 @@ impl Default for PackConfig {
             emotion_licence: String::new(),
             version: "1".into(),
             emphasis: 1.0,
+            adversarial_share: 1.0,
             figures: Vec::new(),
             emotion_figures: Vec::new(),
             voices: Vec::new(),

@@ -41,7 +41,13 @@ pub fn voices(
     let mut tensors: BTreeMap<String, Tensor> =
         below(&acoustic, &["content", "generator", "voices"]);
     if let Some(converted) = &converted {
-        tensors.extend(below(converted, &["generator", "voices"]));
+        for (name, after) in below(converted, &["generator", "voices"]) {
+            let mixed = match tensors.get(&name) {
+                Some(before) => before + (after - before) * config.pack.adversarial_share,
+                None => after,
+            };
+            tensors.insert(name, mixed);
+        }
     }
     tensors.extend(below(&vocoder, &["vocoder"]));
     tensors.extend(instant);
