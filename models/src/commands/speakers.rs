@@ -66,7 +66,7 @@ impl Speech {
             .copied()
             .filter(|r| unseen.contains(&r.speaker))
             .collect();
-        let (free, acted): (Vec<&Recording>, Vec<&Recording>) = held.iter().partition(|r| free(&r));
+        let (free, acted): (Vec<&Recording>, Vec<&Recording>) = held.iter().partition(|r| free(r));
         let frames = |r: &Recording| self.frames(r);
         let mut trials = Vec::new();
         for (kind, recordings) in [("free", &free), ("acted", &acted)] {
@@ -148,7 +148,7 @@ impl Speech {
         }
         let speakers: Vec<Vec<String>> = speakers.into_values().collect();
         let features: &FeatureSet = &self.features;
-        let seed = config.data.seed;
+        let seed = (config.data.seed, speaker_leak::STEPS);
         let tell = |what: &str, leak: Leak| {
             println!(
                 "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers = {:.1} times \
