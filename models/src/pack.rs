@@ -223,7 +223,7 @@ impl LoadedPack {
         }
         let mut stores = vec![store];
         let mut instant = None;
-        // Packs of before 2026-12, and those of runs without a speaker encoder, do not have it.
+        // Older packs, and those of runs without a speaker encoder, do not have it.
         if tensors.contains_key("instant.weight") {
             let mut store = VarStore::new(Device::Cpu);
             let voice = InstantVoice::new(&store.root(), &config);

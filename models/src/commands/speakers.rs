@@ -148,7 +148,7 @@ impl Speech {
         }
         let speakers: Vec<Vec<String>> = speakers.into_values().collect();
         let features: &FeatureSet = &self.features;
-        let seed = config.data.seed;
+        let seed = (config.data.seed, speaker_leak::STEPS);
         let tell = |what: &str, leak: Leak| {
             println!(
                 "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers = {:.1} times \

@@ -164,8 +164,8 @@ mod tests {
             .for_each(|(_, t)| *t = t.detach().to_kind(tch::Kind::Half));
         kept.push(("sizes".into(), sizes_of(&config)));
         let verifier = written(&kept).unwrap();
-        let sound: Vec<f32> = (0..48_000)
-            .map(|i| (i as f32 * 0.05).sin() * 0.1 + ((i * i) as f32 * 1e-4).sin() * 0.05)
+        let sound: Vec<f32> = (0..48_000_i32)
+            .map(|i| (i as f32 * 0.05).sin() * 0.1 + (i as f32 * i as f32 * 1e-4).sin() * 0.05)
             .collect();
         let louder: Vec<f32> = sound.iter().map(|s| s * 4.0).collect();
         let own = verifier.embed(&sound);

@@ -26,7 +26,8 @@ const ASK: usize = 2000;
 /// One recording in so many is asked about.
 const SPLIT: usize = 5;
 const BATCH: usize = 64;
-const STEPS: u64 = 1000;
+/// Steps of the classifier; it names what it learned from without fault by then.
+pub const STEPS: u64 = 1000;
 const WIDTH: i64 = 256;
 
 /// What the classifier said.
@@ -81,7 +82,7 @@ pub fn measure(
     features: &FeatureSet,
     look: impl Fn(&Tensor) -> Tensor,
     (folder, deadline): (&Path, Option<Instant>),
-    seed: u64,
+    (seed, steps): (u64, u64),
 ) -> Result<Leak> {
     let gather = |keys: &[&String], most: usize| {
         let mut pieces = Vec::new();
@@ -116,10 +117,10 @@ pub fn measure(
         warm_up: 50,
         ..OptimizerConfig::default()
     };
-    let mut adam = AdamW::new(&settings, checkpoint::named(&store), STEPS);
+    let mut adam = AdamW::new(&settings, checkpoint::named(&store), steps);
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut session = Session::new(folder, name, &["entropy"], (0, STEPS), deadline)?;
-    while adam.step < STEPS && !session.over() {
+    let mut session = Session::new(folder, name, &["entropy"], (0, steps), deadline)?;
+    while adam.step < steps && !session.over() {
         let who: Vec<i64> = (0..BATCH)
             .map(|_| rng.random_range(0..spoken.len()) as i64)
             .collect();
@@ -247,7 +248,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ask = |from: i64| {
             let look = |mel: &Tensor| mel.narrow(-1, from, 6);
-            measure("leak", &speakers, &features, look, (folder.path(), None), 1).unwrap()
+            measure(
+                "leak",
+                &speakers,
+                &features,
+                look,
+                (folder.path(), None),
+                (1, 80),
+            )
+            .unwrap()
         };
         let (seen, hidden) = (ask(0), ask(40));
         assert_eq!((seen.speakers, seen.crops), (4, 4));
