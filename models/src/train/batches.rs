@@ -407,15 +407,15 @@ mod tests {
         let phone = |label, start, end| Phone { label, start, end };
         let said = [phone(3, 0.1, 0.2), phone(4, 0.2, 0.3), phone(5, 0.6, 0.9)];
         let mut labels = [0; 40];
-        // Frame 9 has its middle at 95 ms; the crop begins at frame 5.
+        // Frame 10 has its middle at 95 ms; the crop begins at frame 5.
         let sequence = label_frames(&said, 1.0, 5, &mut labels);
         assert_eq!(sequence, [3, 4]);
-        assert_eq!(labels[4..7], [0, 3, 3]);
-        assert_eq!(labels[14..17], [3, 4, 4]);
+        assert_eq!(labels[4..7], [0, 0, 3]);
+        assert_eq!(labels[14..17], [3, 3, 4]);
         assert_eq!(labels[39], 0);
         // Played at twice the rate everything comes at half the time.
         let mut labels = [0; 40];
         assert_eq!(label_frames(&said, 2.0, 0, &mut labels), [3, 4, 5]);
-        assert_eq!(labels[4..7], [0, 3, 3]);
+        assert_eq!(labels[4..7], [0, 0, 3]);
     }
 }
