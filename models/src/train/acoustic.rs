@@ -29,6 +29,7 @@ use super::optimizer::{AdamW, WeightMean};
 use super::phone_reader::PhoneReader;
 use super::phones::LABELS;
 use super::session::Session;
+use super::speaker_adversary::SpeakerAdversary;
 use crate::networks::{
     CONTENT, ContentEncoder, Generator, LOOK_AHEAD, MelClassifier, MelDiscriminator,
 };
@@ -47,8 +48,6 @@ pub struct AcousticNetworks {
     /// Embedding of every training speaker, `[speakers, voice]`.
     pub voices: Tensor,
     teacher_head: Linear,
-    speaker_hidden: Linear,
-    speaker_head: Linear,
     phone_hidden: Linear,
     phone_head: Linear,
     reader: PhoneReader,
@@ -74,8 +73,6 @@ impl AcousticNetworks {
                 teacher.max(1) as i64,
                 1.0,
             ),
-            speaker_hidden: Linear::new(&(&root / "head" / "speaker_hidden"), CONTENT, 128, 1.4),
-            speaker_head: Linear::new(&(&root / "head" / "speaker"), 128, speakers as i64, 0.5),
             phone_hidden: Linear::new(&(&root / "head" / "phone_hidden"), CONTENT, 192, 1.4),
             phone_head: Linear::new(&(&root / "head" / "phone"), 192, LABELS, 0.5),
             reader: PhoneReader::new(&(&root / "head" / "reader"), 128, &[1, 2]),
@@ -164,12 +161,6 @@ impl AcousticNetworks {
         let content = no_grad(|| self.content(heard));
         self.reader.errors(&content, sequences)
     }
-
-    fn speaker_logits(&self, content: &Tensor) -> Tensor {
-        let h = self.speaker_hidden.forward(content).relu();
-        self.speaker_head
-            .forward(&h.mean_dim([1].as_slice(), false, None))
-    }
 }
 
 /// What a run needs besides its networks.
@@ -203,6 +194,12 @@ impl AcousticRun<'_> {
         let c = &self.config.acoustic;
         let mut optimizer = AdamW::new(&c.optimizer, checkpoint::named(&networks.store), c.steps);
         let mut mean = WeightMean::new(c.ema, checkpoint::named(&networks.store));
+        let mut adversary = SpeakerAdversary::new(
+            networks.voices.size()[0],
+            c.steps,
+            &c.speaker_optimizer,
+            self.device,
+        );
         let path = self.folder.join(STAGE1);
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
@@ -211,6 +208,7 @@ impl AcousticRun<'_> {
             tracing::info!("going on at step {step}; {misfits} variables start anew");
             optimizer.restore(&saved, step);
             mean.restore(&saved, step);
+            adversary.restore(&saved, step);
         } else if let Some((start, shipped)) = &self.start {
             networks.start_from(start, shipped, self.config.pack.emphasis)?;
             mean = WeightMean::new(c.ema, checkpoint::named(&networks.store));
@@ -228,7 +226,8 @@ impl AcousticRun<'_> {
             "teacher",
             "phone",
             "sequence",
-            "speaker",
+            "speaker_by_frame",
+            "speaker_by_crop",
             "held_out_teacher",
             "held_out_phone",
             "held_out_phone_errors",
@@ -243,25 +242,27 @@ impl AcousticRun<'_> {
         let mut unseen = [f64::NAN; 3];
         while optimizer.step < c.steps && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
-            let terms = self.reconstruction(networks, &batch, c);
+            let terms = self.reconstruction(networks, &adversary, &batch, c);
             let rate = optimizer.learning_rate();
             let norm = optimizer.backward_step(&terms.total);
             mean.update();
+            let told = adversary.learn(&terms.content, &batch.speaker, &batch.known);
             if unseen[0].is_nan() || optimizer.step.is_multiple_of(100) {
                 let batch = held_out.recv()?.to_device(self.device);
-                let terms = no_grad(|| self.reconstruction(networks, &batch, c));
+                let terms = no_grad(|| self.reconstruction(networks, &adversary, &batch, c));
                 let (wrong, said) = networks.phone_errors(&batch.clean, &batch.sequences);
                 let share = wrong as f64 / (said as f64).max(1.0);
                 unseen = [terms.values[2], terms.values[3], share];
             }
             let mut values = terms.values.to_vec();
+            values.extend(told);
             values.extend(unseen);
             session.record(optimizer.step, rate, norm, &values)?;
             if session.due() {
-                self.save(&path, networks, &optimizer, &mean)?;
+                self.save(&path, networks, &adversary, &optimizer, &mean)?;
             }
         }
-        self.save(&path, networks, &optimizer, &mean)?;
+        self.save(&path, networks, &adversary, &optimizer, &mean)?;
         session.finish();
         Ok(optimizer.step >= c.steps)
     }
@@ -269,6 +270,7 @@ impl AcousticRun<'_> {
     fn reconstruction(
         &self,
         networks: &AcousticNetworks,
+        adversary: &SpeakerAdversary,
         batch: &FrameBatch,
         c: &AcousticConfig,
     ) -> Terms {
@@ -285,41 +287,33 @@ impl AcousticRun<'_> {
             Tensor::zeros([], (Kind::Float, self.device))
         };
         let (phone, sequence) = networks.phone_losses(&noisy, batch);
-        let named = |content: &Tensor| {
-            let logits = networks.speaker_logits(content);
-            let none = None::<&Tensor>;
-            logits.cross_entropy_loss(&batch.speaker, none, tch::Reduction::None, -100, 0.0)
-        };
-        // The gradient turns round on its way into the encoder (Ganin et al. 2016), but only where the
-        // speaker is told better than by chance: there is nothing to win beyond, and the game would
-        // run away (it did, after 2,000 steps, to ten times the loss of chance).
-        let chance = (networks.voices.size()[0] as f64).ln();
-        let told = no_grad(|| named(&content).lt(chance).to_kind(Kind::Float));
-        let share = told.reshape([-1, 1, 1]) * c.speaker_reversal;
-        let reversed = content.detach() * (&share + 1.0) - &content * &share;
-        let cross = named(&reversed);
-        let speaker = masked_mean(&cross, &batch.known);
-        let values =
-            [&level, &change, &teacher, &phone, &sequence, &speaker].map(|t| t.double_value(&[]));
+        let speaker = adversary.told(&content, &batch.speaker, &batch.known);
+        let values = [&level, &change, &teacher, &phone, &sequence].map(|t| t.double_value(&[]));
         let total = level * c.mel_weight
             + change * c.delta_weight
             + teacher * c.teacher_weight
             + phone * c.phone_weight
             + sequence * c.phone_sequence_weight
-            + speaker * 0.2;
-        Terms { total, values }
+            + speaker * c.speaker_reversal;
+        Terms {
+            total,
+            values,
+            content: content.detach(),
+        }
     }
 
     fn save(
         &self,
         path: &std::path::Path,
         networks: &AcousticNetworks,
+        adversary: &SpeakerAdversary,
         optimizer: &AdamW,
         mean: &WeightMean,
     ) -> Result<()> {
         let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
         all.extend(checkpoint::prefixed("ema", mean.named()));
         all.extend(optimizer.state());
+        all.extend(adversary.state());
         all.push(("step".into(), Tensor::from(optimizer.step as i64)));
         checkpoint::write(path, &all)
     }
@@ -609,7 +603,8 @@ const NARROW_BANDS: i64 = 84;
 
 struct Terms {
     total: Tensor,
-    values: [f64; 6],
+    values: [f64; 5],
+    content: Tensor,
 }
 
 struct Fake {

@@ -140,8 +140,10 @@ pub struct AcousticConfig {
     pub phone_weight: f64,
     /// Weight of the crop's phone sequence by temporal classification (Graves et al. 2006).
     pub phone_sequence_weight: f64,
-    /// Weight of the adversarial speaker head on the content (Ganin et al. 2016).
+    /// Weight of hiding the speaker from a classifier of the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
+    /// That classifier's optimiser; it takes two steps a batch.
+    pub speaker_optimizer: OptimizerConfig,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
     pub content_noise: f64,
     /// Stage 2: weight of the adversarial loss.
@@ -184,7 +186,13 @@ impl Default for AcousticConfig {
             teacher_values: 32,
             phone_weight: 0.3,
             phone_sequence_weight: 0.2,
-            speaker_reversal: 0.2,
+            speaker_reversal: 0.15,
+            speaker_optimizer: OptimizerConfig {
+                learning_rate: 2e-3,
+                final_share: 0.3,
+                beta1: 0.5,
+                ..OptimizerConfig::default()
+            },
             content_noise: 0.2,
             adversarial_weight: 0.3,
             feature_weight: 0.5,

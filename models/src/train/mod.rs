@@ -17,6 +17,7 @@ pub mod phone_reader;
 pub mod phones;
 pub mod session;
 pub mod speaker;
+pub mod speaker_adversary;
 pub mod speaker_leak;
 pub mod vocoder;
 pub mod voice_map;
