@@ -24,6 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 RATE = 16_000
+# Speech begins and ends within this of the loudest 20 ms, and all sounds get pink noise this far under it.
+SPEECH_DB = -35.0
+NOISE_DB = -38.0
 CLASSES = ["neutral", "happy", "sad", "angry", "fearful"]
 FOLDS = 6
 
@@ -64,8 +67,7 @@ class Feelings:
         return {"heard": max(shares, key=shares.get), "shares": shares}
 
     def _describe(self, sound):
-        # One peak for all: a gain set by the recordist or by the converter's output is no emotion.
-        sound = sound * (0.7 / max(float(np.abs(sound).max(initial=0.0)), 1e-6))
+        sound = speech_alone(sound)
         values = self.smile.process_signal(sound, RATE).to_numpy()[0]
         return np.nan_to_num(values, posinf=0.0, neginf=0.0).astype(np.float32)
 
@@ -75,7 +77,7 @@ class Feelings:
         names = [row["path"] for row in rows]
         kept = None
         if cache:
-            key = hashlib.sha256("\n".join([str(root.resolve()), opensmile.__version__, *names]).encode()).hexdigest()[:16]
+            key = hashlib.sha256("\n".join(["speech alone", str(root.resolve()), opensmile.__version__, *names]).encode()).hexdigest()[:16]
             kept = Path(cache) / f"emotion-{key}.npy"
             try:
                 return np.load(kept, allow_pickle=False)
@@ -92,7 +94,37 @@ class Feelings:
 
 def classifier():
     """Linear: 6373 descriptors and about a thousand recordings allow no more."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1e-4, max_iter=400, class_weight="balanced"))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=400, class_weight="balanced"))
+
+
+def speech_alone(sound):
+    """The speech without the silence around it, at one level, over one floor of noise.
+
+    The room, the length of the pause before the first word, the gain and the gate of a recording are no emotion,
+    yet they moved this judge most: on natural speech of four actors it had not heard it was right in 43 % of
+    cases with them and in 51 % without.
+    """
+    size = RATE // 50
+    levels = block_levels(sound, size)
+    loud = np.flatnonzero(levels > levels.max() * 10 ** (SPEECH_DB / 20))
+    sound = sound[max(0, loud[0] - 2) * size : (loud[-1] + 3) * size]
+    levels = block_levels(sound, size)
+    level = float(np.sqrt(np.mean(levels[levels > levels.max() * 10**-1.5] ** 2)))
+    sound = sound * (0.32 / max(level, 1e-6))
+    return (sound + pink_noise(len(sound)) * 0.32 * 10 ** (NOISE_DB / 20)).astype(np.float32)
+
+
+def block_levels(sound, size):
+    blocks = sound[: len(sound) // size * size].reshape(-1, size)
+    return np.sqrt(np.mean(blocks.astype(np.float64) ** 2, axis=1) + 1e-12)
+
+
+def pink_noise(length):
+    """Noise of unit power whose spectrum falls by 3 dB an octave above 50 Hz; always the same."""
+    long = 1 << max(length - 1, 1).bit_length()
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(long))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.fft.rfftfreq(long, 1 / RATE), 50.0)))[:length]
+    return noise / np.sqrt(np.mean(noise**2))
 
 
 def recall(labels, guesses):

@@ -254,7 +254,7 @@ fn batch(pairs: &[&Pair], features: &FeatureSet, frames: usize, rng: &mut StdRng
                 prosody.extend(prosody_features(0.0, 0.0, FLOOR));
                 change.extend([0.0; BANDS]);
                 weight.extend([0.0; BANDS]);
-                speech.push(0.0);
+                speech.push(0.0_f32);
                 continue;
             };
             let from: [f32; BANDS] = neutral.mel[t].map(|v| v.to_f32());
