@@ -212,7 +212,7 @@ impl EmotionRun<'_> {
             let scale = &strength * c.exaggeration;
             let far = delivery.distance(&moved, &batch.emotion, &scale);
             values[1] = far.double_value(&[]);
-            loss = loss + far * c.delivery_weight;
+            loss += far * c.delivery_weight;
         }
         (loss, values)
     }
