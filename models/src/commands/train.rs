@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tch::{Device, no_grad};
 
-use crate::corpus::{self, Recording, emotion_index, held_out_speakers};
+use crate::corpus::{self, Recording, emotion_index, held_out_speakers, sentence};
 use crate::nn::set_mixed;
 use crate::pack::LoadedPack;
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
@@ -18,6 +18,7 @@ use crate::train::config::{TrainConfig, VoiceConfig};
 use crate::train::emotion::{EmotionNetworks, EmotionRun, measure_prosody};
 use crate::train::export::{self, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
+use crate::train::parallel::Take;
 use crate::train::phone_reader::{self, PhoneReader};
 use crate::train::phones::{Phones, load_or_align};
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
@@ -43,6 +44,7 @@ pub struct TrainArguments {
     #[arg(long)]
     teacher: Option<PathBuf>,
     /// A pack whose networks the acoustic and the vocoder stage begin with; blocks it lacks start anew.
+    /// The emotion stage alone takes it as its base, and writes the emotion pack that goes with it.
     #[arg(long)]
     start: Option<PathBuf>,
     /// Which part to train.
@@ -198,12 +200,25 @@ impl TrainArguments {
             }
         }
         if wants(Stage::Emotion) {
-            let networks = EmotionNetworks::new(&config, speech.actors(&config).len(), device);
+            let networks = EmotionNetworks::new(&config, device);
             let base = speech.acoustic_networks(&config, device);
             let run = speech.emotion_run(&config, &self.run, deadline, device)?;
-            load_base(&base, &self.run)?;
+            // With all stages, a pack to start from is where the acoustic stage began.
+            let pack = self.start.as_ref().filter(|_| self.stage == Stage::Emotion);
+            match pack {
+                Some(pack) => {
+                    base.start_from(pack, &speech.shipped(&config), config.pack.emphasis)?;
+                    freeze(&base);
+                }
+                None => load_base(&base, &self.run)?,
+            }
             if !run.train(&networks, &base)? {
                 return stopped();
+            }
+            if let Some(pack) = pack {
+                let name = pack.file_name().context("--start is no file")?;
+                let beside = self.out.as_ref().unwrap_or(&self.run).join(name);
+                self.export_emotion(&config, &speech, &beside)?;
             }
         }
         if self.stage == Stage::Classifier {
@@ -256,27 +271,25 @@ impl TrainArguments {
 
     fn export(&self, config: &TrainConfig, speech: &Speech) -> Result<()> {
         let out = self.out.as_ref().unwrap_or(&self.run);
-        let licences = |names: &[String]| -> Vec<String> {
-            names.iter().map(|n| speech.corpus_line(n)).collect()
-        };
         let mut corpora = config.data.free_corpora.clone();
         corpora.extend(config.data.unlabelled_corpora.clone());
         let facts = speech.voice_facts(config)?;
         let instant = speech.instant_voice(config, &self.run)?;
-        let corpora = licences(&corpora);
+        let corpora = speech.licences(&corpora);
         let voices = export::voices(config, &self.run, out, &facts, &corpora, instant)?;
         println!("{}", voices.display());
         if self.run.join(emotion::CHECKPOINT).is_file() {
-            let measured = measure_prosody(&speech.acted(config, false));
-            let saved = checkpoint::read(&self.run.join(emotion::CHECKPOINT))?;
-            let prosody = match saved.get("ema/prosody") {
-                Some(table) => emotion::learned_prosody(table, &measured),
-                None => measured,
-            };
-            let corpora = licences(&config.data.emotion_corpora);
-            let path = export::emotion(config, &self.run, &voices, &prosody, &corpora)?;
-            println!("{}", path.display());
+            self.export_emotion(config, speech, &voices)?;
         }
+        Ok(())
+    }
+
+    /// Writes the emotion pack that belongs beside the voice pack `voices`.
+    fn export_emotion(&self, config: &TrainConfig, speech: &Speech, voices: &Path) -> Result<()> {
+        let prosody = measure_prosody(&speech.takes(config), &speech.features);
+        let corpora = speech.licences(&config.data.emotion_corpora);
+        let path = export::emotion(config, &self.run, voices, &prosody, &corpora)?;
+        println!("{}", path.display());
         Ok(())
     }
 
@@ -340,11 +353,16 @@ fn load_base(base: &AcousticNetworks, run: &Path) -> Result<()> {
     if let Ok(converted) = checkpoint::read(&run.join("convert.safetensors")) {
         checkpoint::load_into(&base.store, &converted, "ema");
     }
+    freeze(base);
+    Ok(())
+}
+
+/// Lets no gradient reach the networks that a stage builds on.
+fn freeze(base: &AcousticNetworks) {
     let mut store = base.store.variables();
     store.values_mut().for_each(|v| {
         let _ = v.requires_grad_(false);
     });
-    Ok(())
 }
 
 fn stopped() -> Result<()> {
@@ -565,27 +583,18 @@ impl Speech {
         deadline: Option<Instant>,
         device: Device,
     ) -> Result<EmotionRun<'a>> {
-        let acted = self.acted(config, false);
-        if acted.items.is_empty() {
+        let takes = self.takes(config);
+        if takes.is_empty() {
             bail!("none of the emotion_corpora of [data] is in the given speech");
         }
-        let mut calm = self.acted(config, false);
-        calm.items.retain(|item| item.emotion == 0);
-        if calm.items.is_empty() {
-            bail!("the emotion_corpora hold no neutral speech to start from");
-        }
-        let prosody = measure_prosody(&acted);
+        let prosody = measure_prosody(&takes, &self.features);
         for (name, p) in mien_face::EMOTIONS.iter().zip(&prosody) {
             tracing::info!("{name}: {p:?}");
         }
-        let neutral = self.pool(config, |_, r| {
-            config.data.free_corpora.contains(&r.corpus).then_some(1.0)
-        });
         Ok(EmotionRun {
             config,
-            acted: Arc::new(acted),
-            neutral: Arc::new(neutral),
-            calm: Arc::new(calm),
+            takes,
+            features: self.features.clone(),
             shipped: self.shipped(config),
             mean_pitch: self.mean_pitch(config),
             prosody,
@@ -593,6 +602,29 @@ impl Speech {
             deadline,
             device,
         })
+    }
+
+    /// All takes of the training actors.
+    fn takes(&self, config: &TrainConfig) -> Vec<Take> {
+        let actors = self.actors(config);
+        let used = |r: &&Recording| {
+            config.data.emotion_corpora.contains(&r.corpus)
+                && !r.emotion.is_empty()
+                && self.trains(r)
+        };
+        let take = |r: &Recording| Take {
+            key: r.key.clone(),
+            actor: actors.binary_search(&r.speaker).map_or(-1, |i| i as i64),
+            emotion: emotion_index(&r.emotion),
+            sentence: sentence(r),
+            intensity: r.intensity.clone(),
+            wide: r.corpus != "emodb",
+        };
+        self.recordings.iter().filter(used).map(take).collect()
+    }
+
+    fn licences(&self, names: &[String]) -> Vec<String> {
+        names.iter().map(|n| self.corpus_line(n)).collect()
     }
 
     /// What the cards say of each shipped voice.

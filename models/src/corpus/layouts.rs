@@ -50,6 +50,7 @@ fn read_manifest(path: &Path) -> Result<Vec<Recording>> {
         gender: String,
         language: String,
         emotion: String,
+        intensity: String,
         text: String,
         licence: String,
     }
@@ -72,6 +73,7 @@ fn read_manifest(path: &Path) -> Result<Vec<Recording>> {
             gender: row.gender,
             language: row.language,
             emotion: emotion_name(&row.emotion).into(),
+            intensity: row.intensity,
             text: row.text,
             licence: row.licence,
         });
@@ -188,6 +190,11 @@ fn ravdess(base: Recording, key: String, fields: &[&str]) -> Recording {
         .ok()
         .and_then(|n| emotions.get(n.checked_sub(1)?));
     let odd = fields[6].parse::<u32>().is_ok_and(|n| n % 2 == 1);
+    let intensity = match fields[3] {
+        "01" => "normal",
+        "02" => "strong",
+        _ => "",
+    };
     let text = match fields[4] {
         "01" => "kids are talking by the door",
         "02" => "dogs are sitting by the door",
@@ -198,6 +205,7 @@ fn ravdess(base: Recording, key: String, fields: &[&str]) -> Recording {
         gender: if odd { "m" } else { "f" }.into(),
         language: "en".into(),
         emotion: emotion.copied().unwrap_or_default().into(),
+        intensity: intensity.into(),
         text: text.into(),
         key,
         ..base

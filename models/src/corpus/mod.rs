@@ -24,10 +24,36 @@ pub struct Recording {
     pub language: String,
     /// One of [`mien_face::EMOTIONS`] or `neutral`; empty where unknown.
     pub emotion: String,
+    /// How strongly a feeling is acted: `strong`, `normal`, or empty where unknown.
+    pub intensity: String,
     /// What is said, where known.
     pub text: String,
     /// Licence, as the corpus's manifest tells it; empty where unknown.
     pub licence: String,
+}
+
+/// What is said, so far that an actor's takes of the same words can be found: the text, or the sentence's
+/// number in the file names of EmoDB (`03a01Fa`: sentence `a01`) and SAVEE, whose first three
+/// sentences are said with every feeling (`sa02`). Empty where unknown.
+pub fn sentence(recording: &Recording) -> String {
+    if !recording.text.is_empty() {
+        return recording.text.to_lowercase();
+    }
+    let name = recording.path.file_stem().and_then(|s| s.to_str());
+    let name = name.unwrap_or_default();
+    match recording.corpus.as_str() {
+        "emodb" => name.get(2..5).unwrap_or_default().to_owned(),
+        "savee" => {
+            let number = name.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            let common = matches!(number, "01" | "02" | "03");
+            if common {
+                number.to_owned()
+            } else {
+                String::new()
+            }
+        }
+        _ => String::new(),
+    }
 }
 
 /// Index of an emotion for the networks: 0 is neutral (or unknown), 1 + i is `EMOTIONS[i]`.

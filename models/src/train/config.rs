@@ -296,32 +296,23 @@ impl Default for VocoderConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmotionConfig {
-    /// Steps of reconstruction of acted speech.
+    /// Steps.
     pub steps: u64,
-    /// Steps with the emotion classifier and discriminator on converted neutral speech.
-    pub adversarial_steps: u64,
     /// Crops a batch.
     pub batch: usize,
     /// Frames of a crop.
     pub frames: usize,
-    /// Weight of the emotion classifier's loss on converted sound.
-    pub classifier_weight: f64,
+    /// How much farther than actors do a performance goes: regression learns their mean, and a
+    /// converter has neither tempo nor face.
+    pub exaggeration: f64,
+    /// Weight of the statistics of delivery.
+    pub delivery_weight: f64,
     /// Weight of content consistency.
     pub consistency_weight: f64,
-    /// L1 weight on the change itself, so that it moves no more than it must.
-    pub change_weight: f64,
-    /// Weight of the discriminator that compares performances with natural acted speech.
-    pub adversarial_weight: f64,
-    /// Formula of that loss.
-    pub adversarial_loss: AdversarialLoss,
-    /// How much the classifiers learn that performances are neutral speech in truth.
-    pub source_weight: f64,
-    /// Weight that holds the learned prosody near what was measured on actors.
-    pub prosody_weight: f64,
-    /// Optimiser of the adapter, of the prosody and of the actors' embeddings.
+    /// Share of crops that are performed at less than full strength.
+    pub weaker_share: f64,
+    /// Optimiser.
     pub optimizer: OptimizerConfig,
-    /// Optimiser of the classifiers and of the discriminator.
-    pub judges_optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
     pub ema: f64,
 }
@@ -329,24 +320,20 @@ pub struct EmotionConfig {
 impl Default for EmotionConfig {
     fn default() -> Self {
         Self {
-            steps: 1500,
-            adversarial_steps: 500,
+            steps: 1000,
             batch: 16,
-            frames: 160,
-            classifier_weight: 0.3,
-            consistency_weight: 0.5,
-            change_weight: 0.05,
-            adversarial_weight: 0.2,
-            adversarial_loss: AdversarialLoss::LeastSquares,
-            source_weight: 0.5,
-            prosody_weight: 0.5,
-            optimizer: OptimizerConfig::default(),
-            judges_optimizer: OptimizerConfig {
-                learning_rate: 5e-4,
-                beta1: 0.5,
+            frames: 150,
+            exaggeration: 1.4,
+            delivery_weight: 0.4,
+            consistency_weight: 0.3,
+            weaker_share: 0.25,
+            optimizer: OptimizerConfig {
+                learning_rate: 2e-3,
+                warm_up: 30,
+                clip_norm: 1.0,
                 ..OptimizerConfig::default()
             },
-            ema: 0.998,
+            ema: 0.98,
         }
     }
 }

@@ -1,154 +1,70 @@
 //! Training of what a feeling does: to prosody, by statistics of acted speech relative to each
 //! actor's neutral delivery; to the sound, by the emotion adapter beside the frozen generator.
 //!
-//! The adapter first learns to give acted speech back (an actor's embedding comes from the same
-//! steps, and neutral speech passes without the adapter, so that only the feeling is left for
-//! it). Then neutral speech is performed with a random feeling: by actors in their own voices, and
-//! by any speaker in shipped voices. Classifiers that hear natural acted speech must recognise the
-//! feeling, while the content encoder must still hear the words.
+//! The adapter learns from parallel takes (`parallel.rs`): a neutral take is spoken by a voice of the
+//! pack, once plainly and once with the feeling's prosody, and the adapter has to add to the second
+//! what is missing until it differs from the first as the actor's acted take differs from the
+//! neutral one. What is learned is a difference, so it fits any voice, the speaker's own among them.
+//! On top, statistics of the whole crop have to move as far as in natural acting (`delivery.rs`), and
+//! the content encoder must still hear the words.
 //!
-//! A classifier that knows natural speech only is fooled by changes that nobody hears. So there are
-//! two of different size, they hear sound disturbed at random, and they also learn to hear actors'
-//! performances as the neutral speech they were made from (the source classifier of StarGANv2-VC,
-//! Li et al. 2021); a projection discriminator compares performances with natural acted speech of the
-//! same actors. What a feeling does to pitch and loudness starts as measured and learns beside the
-//! adapter, since the generator is differentiable in what it is to sing.
+//! docs/emotion.md tells what was tried before: classifiers to please were pleased by what nobody hears.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use mien_face::EMOTIONS;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tch::nn::{Init, VarStore};
+use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;
-use super::adversarial::{discriminator_loss, generator_loss};
-use super::augment::Strength;
-use super::batches::{FrameBatch, Pool, Shape, frame_batches};
+use super::batches::Shape;
 use super::checkpoint;
 use super::config::TrainConfig;
-use super::features::loudness;
-use super::losses::mel_losses;
+use super::delivery::{Delivery, describe};
+use super::features::{FeatureSet, Features, loudness};
+use super::losses::masked_mean;
 use super::optimizer::{AdamW, WeightMean};
+use super::parallel::{Pair, PairBatch, SPEECH, Take, means, pair_batches, pairs};
 use super::session::Session;
-use crate::networks::{EmotionAdapter, MEL_SCALE, MelClassifier, MelDiscriminator, WeightNorm};
-use crate::streaming::EmotionProsody;
+use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, normalise_mel};
+use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS};
 
 /// Name of the checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "emotion.safetensors";
 
-/// The adapter with its training-only parts.
+/// The adapter as it is trained.
 #[derive(Debug)]
 pub struct EmotionNetworks {
     /// Holds every variable.
     pub store: VarStore,
     /// The adapter.
     pub adapter: EmotionAdapter,
-    /// Pitch shift and range, loudness shift and range of each emotion, as [`EmotionProsody`] tells.
-    pub prosody: Tensor,
-    actors: Tensor,
-    classifiers: Vec<MelClassifier>,
-    adversary: MelDiscriminator,
 }
 
 impl EmotionNetworks {
-    /// Fresh networks for that many actors.
-    pub fn new(config: &TrainConfig, actors: usize, device: Device) -> Self {
+    /// A fresh adapter.
+    pub fn new(config: &TrainConfig, device: Device) -> Self {
         let store = VarStore::new(device);
-        let root = store.root();
-        let table = Init::Randn {
-            mean: 0.0,
-            stdev: 0.1,
-        };
-        let emotions = EMOTIONS.len() as i64;
-        let classifier =
-            |(name, width)| MelClassifier::new(&(&root / "judges" / name), width, emotions + 1);
         Self {
-            adapter: EmotionAdapter::new(&(&root / "emotion"), &config.networks),
-            prosody: root.zeros("prosody", &[emotions, MAPPED]),
-            actors: root.var("actors", &[actors as i64, config.networks.voice], table),
-            classifiers: [("classifier0", 24), ("classifier1", 16)]
-                .map(classifier)
-                .into(),
-            adversary: MelDiscriminator::new(
-                &(&root / "judges" / "adversary"),
-                actors as i64,
-                emotions + 1,
-                16,
-                WeightNorm::None,
-            ),
+            adapter: EmotionAdapter::new(&(store.root() / "emotion"), &config.networks),
             store,
         }
     }
-
-    /// Cross-entropy of all classifiers on sound disturbed at random. `smoothing` as in Szegedy et
-    /// al. (2016).
-    fn named(&self, mel: &Tensor, emotion: &Tensor, smoothing: f64) -> Tensor {
-        let loss = |c: &MelClassifier| {
-            let logits = c.logits(&disturbed(mel));
-            let none = None::<&Tensor>;
-            logits.cross_entropy_loss(emotion, none, tch::Reduction::Mean, -100, smoothing)
-        };
-        let total = self.classifiers.iter().map(loss);
-        total.reduce(|a, b| a + b).expect("classifiers") / self.classifiers.len() as f64
-    }
-}
-
-/// Values of an emotion's prosody that the classifiers may move.
-const MAPPED: i64 = 4;
-/// How far each may go from neutral: octaves, log factor, nepers, log factor.
-const FARTHEST: [f64; MAPPED as usize] = [0.6, 0.8, 3.0, 0.5];
-
-/// The learned prosody of a checkpoint's tensor, with the rest as measured.
-pub fn learned_prosody(
-    table: &Tensor,
-    measured: &[EmotionProsody; EMOTIONS.len()],
-) -> [EmotionProsody; EMOTIONS.len()] {
-    std::array::from_fn(|i| {
-        let value = |column: usize| {
-            let limit = FARTHEST[column];
-            let value = table.double_value(&[i as i64, column as i64]);
-            value.clamp(-limit, limit) as f32
-        };
-        EmotionProsody {
-            pitch_shift: value(0),
-            pitch_range: value(1),
-            loudness_shift: value(2),
-            loudness_range: value(3),
-            ..measured[i]
-        }
-    })
-}
-
-/// Level, tilt, noise and bands change at random, so that no classifier can hold on to what no
-/// listener hears.
-fn disturbed(mel: &Tensor) -> Tensor {
-    let size = mel.size();
-    let like = (Kind::Float, mel.device());
-    // A feeling is heard in level too, within a recording's own gain.
-    let gain = Tensor::randn([size[0], 1, 1], like) * 0.15;
-    let axis = Tensor::linspace(-0.5, 0.5, size[2], like).reshape([1, 1, -1]);
-    let tilt = Tensor::randn([size[0], 1, 1], like) * 0.25;
-    let kept = Tensor::rand([size[0], 1, size[2]], like)
-        .gt(0.06)
-        .to_kind(Kind::Float);
-    (mel + gain + axis * tilt + mel.randn_like() * 0.1) * kept
 }
 
 /// What a run needs besides its networks.
 pub struct EmotionRun<'a> {
     /// The recipe.
     pub config: &'a TrainConfig,
-    /// Acted speech; `Item::speaker` is the actor's row.
-    pub acted: Arc<Pool>,
-    /// Neutral speech of any speaker.
-    pub neutral: Arc<Pool>,
-    /// The actors' neutral speech.
-    pub calm: Arc<Pool>,
+    /// Acted speech and the actors' neutral speech.
+    pub takes: Vec<Take>,
+    /// Features of all recordings.
+    pub features: Arc<FeatureSet>,
     /// Rows of the shipped voices in the speaker table.
     pub shipped: Vec<i64>,
     /// Mean log₂ pitch of each training speaker, as the networks read it.
@@ -164,38 +80,22 @@ pub struct EmotionRun<'a> {
 }
 
 impl EmotionRun<'_> {
-    /// Both stages. `base` holds the trained encoder, generator and voices, which stand still.
+    /// Trains the adapter. `base` holds the trained encoder, generator and voices, which stand still.
     /// Returns whether all steps are done.
+    ///
+    /// # Errors
+    /// When the takes hold no parallel sentences, or a checkpoint cannot be written.
     pub fn train(&self, networks: &EmotionNetworks, base: &AcousticNetworks) -> Result<bool> {
         let c = &self.config.emotion;
-        let total = c.steps + c.adversarial_steps;
-        // The actors start from the middle of the known voices.
-        let middle = base.voices.detach().mean_dim([0].as_slice(), true, None);
-        no_grad(|| {
-            let mut actors = networks.actors.shallow_clone();
-            let _ = actors.g_add_(&middle);
-        });
-        let measured: Vec<f32> = self
-            .prosody
-            .iter()
-            .flat_map(|e| {
-                [
-                    e.pitch_shift,
-                    e.pitch_range,
-                    e.loudness_shift,
-                    e.loudness_range,
-                ]
-            })
-            .collect();
-        let measured = Tensor::from_slice(&measured)
-            .reshape([-1, MAPPED])
-            .to_device(self.device);
-        no_grad(|| networks.prosody.shallow_clone().copy_(&measured));
-        let learning =
-            || checkpoint::named_below(&networks.store, &["emotion", "actors", "prosody"]);
-        let mut adam = AdamW::new(&c.optimizer, learning(), total);
-        let judging = checkpoint::named_below(&networks.store, &["judges"]);
-        let mut judges_adam = AdamW::new(&c.judges_optimizer, judging, total);
+        let pairs = pairs(&self.takes, &self.features, base);
+        ensure!(
+            !pairs.is_empty(),
+            "no actor says the same sentence neutrally and with a feeling: the emotion adapter learns from such pairs"
+        );
+        tracing::info!("{} pairs of neutral and acted takes", pairs.len());
+        let delivery = self.delivery(&pairs);
+        let learning = || checkpoint::named(&networks.store);
+        let mut adam = AdamW::new(&c.optimizer, learning(), c.steps);
         let mut mean = WeightMean::new(c.ema, learning());
         let path = self.folder.join(CHECKPOINT);
         let mut step = 0;
@@ -204,7 +104,6 @@ impl EmotionRun<'_> {
             step = checkpoint::step(&saved);
             checkpoint::load_into(&networks.store, &saved, "live");
             adam.restore(&saved, step);
-            judges_adam.restore(&saved, step);
             mean.restore(&saved, step);
         }
         let shape = Shape {
@@ -212,226 +111,213 @@ impl EmotionRun<'_> {
             frames: c.frames,
         };
         let seed = self.config.data.seed.wrapping_add(500 + step);
-        let acted = frame_batches(self.acted.clone(), shape, Strength::default(), seed);
-        let half = Shape {
-            batch: c.batch / 2,
-            ..shape
-        };
-        let neutral = frame_batches(self.neutral.clone(), half, Strength::default(), seed + 1);
-        let calm = frame_batches(self.calm.clone(), half, Strength::default(), seed + 2);
-        let names = [
-            "mel",
-            "change",
-            "classifiers",
-            "recognised_own",
-            "recognised_shipped",
-            "content",
-            "adversary",
-        ];
+        let batches = pair_batches(Arc::new(pairs), self.features.clone(), shape, seed);
         let mut session = Session::new(
             &self.folder,
             "emotion",
-            &names,
-            (step, total),
+            &["mel", "delivery", "content", "change"],
+            (step, c.steps),
             self.deadline,
         )?;
         let mut rng = StdRng::seed_from_u64(seed);
-        while step < total && !session.over() {
-            let batch = acted.recv()?.to_device(self.device);
-            let (mut loss, mut values) = self.give_back(networks, base, &batch);
-            let mut judged = networks.named(&batch.mel, &batch.emotion, 0.1);
-            values.push(judged.double_value(&[]));
-            if step >= c.steps {
-                let anyone = neutral.recv()?.to_device(self.device);
-                let actors = calm.recv()?.to_device(self.device);
-                let draw = |rng: &mut StdRng, count: i64| -> Vec<i64> {
-                    let one = |_| rng.random_range(1..=EMOTIONS.len() as i64);
-                    (0..count).map(one).collect()
-                };
-                let feelings = draw(&mut rng, actors.speaker.size()[0]);
-                let voices = networks.actors.index_select(0, &actors.speaker);
-                let own = self.perform(networks, base, &actors, &feelings, &voices, None);
-                let feelings = draw(&mut rng, anyone.speaker.size()[0]);
-                let rows: Vec<i64> = feelings
-                    .iter()
-                    .map(|_| self.shipped[rng.random_range(0..self.shipped.len())])
-                    .collect();
-                let index = Tensor::from_slice(&rows).to_device(self.device);
-                let voices = base.voices.index_select(0, &index);
-                let shipped =
-                    self.perform(networks, base, &anyone, &feelings, &voices, Some(&rows));
-                let passes = networks
-                    .adversary
-                    .judge(&own.mel, &actors.speaker, &own.emotion);
-                let fooled = generator_loss(c.adversarial_loss, &passes.scores);
-                let far = (&networks.prosody - &measured).square().mean(Kind::Float);
-                loss = loss
-                    + (&own.recognised + &shipped.recognised) * (c.classifier_weight * 0.5)
-                    + (&own.content + &shipped.content) * (c.consistency_weight * 0.5)
-                    + (&own.size + &shipped.size) * (c.change_weight * 0.5)
-                    + fooled * c.adversarial_weight
-                    + far * c.prosody_weight;
-                // The judges' turn: performances are neutral speech, whatever they pretend.
-                let truth = networks
-                    .adversary
-                    .judge(&batch.mel, &batch.speaker, &batch.emotion);
-                let fake = own.mel.detach();
-                let lie = networks
-                    .adversary
-                    .judge(&fake, &actors.speaker, &own.emotion);
-                let adversary = discriminator_loss(c.adversarial_loss, &truth.scores, &lie.scores);
-                values.extend(
-                    [
-                        &own.recognised,
-                        &shipped.recognised,
-                        &own.content,
-                        &adversary,
-                    ]
-                    .map(|t| t.double_value(&[])),
-                );
-                let neutral = own.emotion.zeros_like();
-                judged =
-                    judged + networks.named(&fake, &neutral, 0.1) * c.source_weight + adversary;
-            } else {
-                values.extend([0.0; 4]);
-            }
+        while step < c.steps && !session.over() {
+            let batch = batches.recv()?.to_device(self.device);
+            let (loss, values) =
+                self.losses(networks, base, &batch, delivery.as_ref(), step, &mut rng);
             let rate = adam.learning_rate();
             let norm = adam.backward_step(&loss);
-            judges_adam.backward_step(&judged);
             mean.update();
             step += 1;
             session.record(step, rate, norm, &values)?;
-            if session.due() || step == total || session.over() {
+            if session.due() || step == c.steps || session.over() {
                 let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
                 all.extend(checkpoint::prefixed("ema", mean.named()));
                 all.extend(adam.state());
-                all.extend(judges_adam.state());
                 all.push(("step".into(), Tensor::from(step as i64)));
                 checkpoint::write(&path, &all)?;
             }
         }
         session.finish();
-        Ok(step >= total)
+        Ok(step >= c.steps)
     }
 
-    /// Acted speech is to be given back.
-    fn give_back(
+    /// What natural acting does to the delivery, by the stronger takes where they are marked.
+    fn delivery(&self, pairs: &[Pair]) -> Option<Delivery> {
+        let strongest = pairs.iter().map(|p| p.acted.weight()).fold(0.0, f64::max);
+        let of = |take: &Take| {
+            let features = &self.features[&take.key];
+            let (mel, speech) = whole(features);
+            describe(&mel, &speech).squeeze_dim(0)
+        };
+        let changes: Vec<(i64, Tensor)> = pairs
+            .iter()
+            // A narrow band ends within the coefficients' reach.
+            .filter(|p| p.acted.wide && p.acted.weight() >= strongest)
+            .map(|p| {
+                let change = of(&p.acted) - of(&p.neutral);
+                (p.acted.emotion, change.to_device(self.device))
+            })
+            .collect();
+        Delivery::new(&changes)
+    }
+
+    fn losses(
         &self,
         networks: &EmotionNetworks,
         base: &AcousticNetworks,
-        batch: &FrameBatch,
+        batch: &PairBatch,
+        delivery: Option<&Delivery>,
+        step: u64,
+        rng: &mut StdRng,
     ) -> (Tensor, Vec<f64>) {
         let c = &self.config.emotion;
-        let content = no_grad(|| base.content(&batch.clean));
-        let actors = networks.actors.index_select(0, &batch.speaker);
-        let (mel, hidden) = base.generator.generate(&content, &batch.prosody, &actors);
-        let weights = one_hot(&batch.emotion);
-        // The actor's embedding must not explain the feeling, so it learns from neutral speech.
-        let feeling = batch.emotion.gt(0).to_kind(Kind::Float).reshape([-1, 1, 1]);
-        let plain = &mel * (1.0 - &feeling) + mel.detach() * &feeling;
-        let change =
-            networks
-                .adapter
-                .change(&hidden.detach(), &mel.detach(), &batch.prosody, &weights)
-                * &feeling;
-        let (level, edges) = mel_losses(&(plain + &change), &batch.mel, &batch.mask);
-        let values = vec![level.double_value(&[]), edges.double_value(&[])];
-        let loss = level * 4.0 + edges * 2.0 + change.abs().mean(Kind::Float) * c.change_weight;
+        let count = batch.emotion.size()[0];
+        // Weaker points of the same way, so that the strength grows evenly.
+        let strength: Vec<f32> = (0..count)
+            .map(|_| match rng.random_bool(c.weaker_share) {
+                true => rng.random_range(0.25..1.0),
+                false => 1.0,
+            })
+            .collect();
+        let strength = Tensor::from_slice(&strength)
+            .reshape([-1, 1])
+            .to_device(self.device);
+        let (voices, target) = self.voices(base, count, rng);
+        let plain = self.sing(batch, &target, None);
+        let acted = self.sing(batch, &target, Some(&strength));
+        let weights = one_hot(&batch.emotion) * &strength;
+        let all = strength.unsqueeze(-1);
+        let louder = self.effect(&batch.emotion, 2).unsqueeze(-1) * MEL_SCALE;
+        let (content, before, mel, hidden, wanted) = no_grad(|| {
+            let content = base.content(&batch.heard);
+            let (before, _) = base.generator.generate(&content, &plain, &voices);
+            let (mel, hidden) = base.generator.generate(&content, &acted, &voices);
+            let wanted = &before - &mel + (&batch.change * c.exaggeration + louder) * &all;
+            (content, before, mel, hidden, wanted)
+        });
+        let change = networks.adapter.change(&hidden, &mel, &acted, &weights);
+        let level = masked_mean(&(&change - wanted).abs(), &batch.weight);
+        let made = &mel + &change;
+        let heard = base.content(&made);
+        let frames = heard.size()[1];
+        let words = (heard - content.narrow(1, 0, frames))
+            .abs()
+            .mean(Kind::Float);
+        let mut values = vec![level.double_value(&[]), 0.0, words.double_value(&[])];
+        values.push(change.abs().mean(Kind::Float).double_value(&[]));
+        let mut loss = level + words * c.consistency_weight;
+        // The means come first: statistics of a change that is still nothing pull anywhere.
+        if let Some(delivery) = delivery.filter(|_| step >= c.steps / 8) {
+            let moved = describe(&made, &batch.speech) - describe(&before, &batch.speech);
+            let scale = &strength * c.exaggeration;
+            let far = delivery.distance(&moved, &batch.emotion, &scale);
+            values[1] = far.double_value(&[]);
+            loss += far * c.delivery_weight;
+        }
         (loss, values)
     }
 
-    /// Neutral speech with a feeling each, in the given voices (`[batch, voice]`). Pitch moves to the
-    /// means of `rows` of the speaker table, or stays around the crop's own.
-    fn perform(
-        &self,
-        networks: &EmotionNetworks,
-        base: &AcousticNetworks,
-        batch: &FrameBatch,
-        feelings: &[i64],
-        voices: &Tensor,
-        rows: Option<&[i64]>,
-    ) -> Performance {
-        let emotion = Tensor::from_slice(feelings).to_device(self.device);
-        let prosody = self.act(networks, batch, &emotion, rows);
-        let content = no_grad(|| base.content(&batch.clean));
-        let voices = voices.detach();
-        let (mel, hidden) = base.generator.generate(&content, &prosody, &voices);
-        let change = networks
-            .adapter
-            .change(&hidden, &mel, &prosody, &one_hot(&emotion));
-        let mel = mel + &change;
-        let heard = base.content(&mel);
-        let frames = heard.size()[1];
-        Performance {
-            recognised: networks.named(&mel, &emotion, 0.0),
-            content: (heard - content.narrow(1, 0, frames))
-                .abs()
-                .mean(Kind::Float),
-            size: change.abs().mean(Kind::Float),
-            mel,
-            emotion,
-        }
+    /// Voices of the pack, as it is shipped, and points between two of them: embeddings `[count,
+    /// voice]` and mean pitches `[count, 1, 1]`.
+    fn voices(&self, base: &AcousticNetworks, count: i64, rng: &mut StdRng) -> (Tensor, Tensor) {
+        let mut draw = || -> Vec<i64> {
+            let one = |_| self.shipped[rng.random_range(0..self.shipped.len())];
+            (0..count).map(one).collect()
+        };
+        let (first, second) = (draw(), draw());
+        let share: Vec<f32> = (0..count)
+            .map(|_| match rng.random_bool(0.3) {
+                true => rng.random_range(0.0..1.0),
+                false => 0.0,
+            })
+            .collect();
+        let mixed: Vec<f32> = first
+            .iter()
+            .zip(&second)
+            .zip(&share)
+            .map(|((&a, &b), s)| {
+                let of = |row: i64| self.mean_pitch[row as usize];
+                of(a) + s * (of(b) - of(a))
+            })
+            .collect();
+        let rows = |rows: &[i64]| {
+            let index = Tensor::from_slice(rows).to_device(self.device);
+            base.voices.index_select(0, &index)
+        };
+        let share = Tensor::from_slice(&share)
+            .reshape([-1, 1])
+            .to_device(self.device);
+        let (a, b) = (rows(&first), rows(&second));
+        let middle = base.voices.mean_dim([0].as_slice(), true, None);
+        let between = &a + (b - &a) * share;
+        let voices = &middle + (between - &middle) * self.config.pack.emphasis;
+        let target = Tensor::from_slice(&mixed)
+            .reshape([-1, 1, 1])
+            .to_device(self.device);
+        (voices.detach(), target)
     }
 
-    /// The prosody mapper's work on a batch, with the crop's own means.
-    fn act(
-        &self,
-        networks: &EmotionNetworks,
-        batch: &FrameBatch,
-        emotion: &Tensor,
-        rows: Option<&[i64]>,
-    ) -> Tensor {
-        let limit = Tensor::from_slice(&FARTHEST)
-            .to_kind(Kind::Float)
-            .to_device(self.device);
-        let table = networks
+    /// One value of each emotion's prosody, `[batch, 1]`: pitch shift, pitch range, loudness shift,
+    /// loudness range.
+    fn effect(&self, emotion: &Tensor, value: usize) -> Tensor {
+        let table: Vec<f32> = self
             .prosody
-            .clamp_tensor(Some(&limit.neg()), Some(&limit));
-        let effect = table.index_select(0, &(emotion - 1));
-        let column = |i: i64| effect.narrow(1, i, 1).unsqueeze(-1);
-        let voiced = batch.prosody.narrow(2, 0, 1);
-        let pitch = batch.prosody.narrow(2, 1, 1);
-        let loud = batch.prosody.narrow(2, 3, 1);
-        let mean_of = |x: &Tensor| {
-            let sum = (x * &voiced).sum_dim_intlist([1].as_slice(), true, None);
-            sum / (voiced.sum_dim_intlist([1].as_slice(), true, None) + 1e-3)
+            .iter()
+            .map(|e| {
+                [
+                    e.pitch_shift,
+                    e.pitch_range,
+                    e.loudness_shift,
+                    e.loudness_range,
+                ][value]
+            })
+            .collect();
+        let table = Tensor::from_slice(&table).to_device(self.device);
+        table.index_select(0, &(emotion - 1)).unsqueeze(-1)
+    }
+
+    /// The prosody mapper's work on a batch, around the recording's own means; without a strength it
+    /// only moves the pitch to the voice's mean.
+    fn sing(&self, batch: &PairBatch, target: &Tensor, strength: Option<&Tensor>) -> Tensor {
+        let part = |i: i64| batch.prosody.narrow(2, i, 1);
+        let (voiced, pitch, loud) = (part(0), part(1), part(3));
+        let spread = pitch - &batch.means.0;
+        let Some(strength) = strength else {
+            let moved = (spread + target) * &voiced;
+            return Tensor::cat(&[voiced, moved, part(2), loud], 2);
         };
-        let (pitch_mean, loud_mean) = (mean_of(&pitch), mean_of(&loud));
-        let target = match rows {
-            Some(rows) => {
-                let means: Vec<f32> = rows.iter().map(|&v| self.mean_pitch[v as usize]).collect();
-                Tensor::from_slice(&means)
-                    .reshape([-1, 1, 1])
-                    .to_device(self.device)
-            }
-            None => pitch_mean.shallow_clone(),
-        };
-        let spread = (pitch - &pitch_mean) * column(1).exp();
-        let moved = (spread + target + column(0)) * &voiced;
+        let effect = |i: usize| (self.effect(&batch.emotion, i) * strength).unsqueeze(-1);
+        // The live mapper sings nothing above 1 kHz.
+        let highest = (1000.0_f64 / 180.0).log2();
+        let moved = (spread * effect(1).exp() + target + effect(0)).clamp_max(highest) * &voiced;
         // As in the live mapper, silence stays silence.
         let scale = MEL_SCALE;
-        let away = &loud - &loud_mean;
+        let away = &loud - &batch.means.1;
         let presence = ((&away / scale + 7.0) / 3.0).clamp(0.0, 1.0);
         let change =
-            column(2) * scale + away.clamp(-5.0 * scale, 3.0 * scale) * (column(3).exp() - 1.0);
+            effect(2) * scale + away.clamp(-5.0 * scale, 3.0 * scale) * (effect(3).exp() - 1.0);
         let louder = loud + presence * change;
-        Tensor::cat(
-            &[&voiced, &moved, &batch.prosody.narrow(2, 2, 1), &louder],
-            2,
-        )
+        Tensor::cat(&[voiced, moved, part(2), louder], 2)
     }
 }
 
-/// Neutral speech performed with a feeling.
-struct Performance {
-    mel: Tensor,
-    emotion: Tensor,
-    /// Cross-entropy of the classifiers.
-    recognised: Tensor,
-    /// Distance of the content that is heard in it.
-    content: Tensor,
-    /// Mean size of the adapter's change.
-    size: Tensor,
+/// A recording's normalised mel `[1, frames, MEL]` and where somebody speaks, `[1, frames, 1]`.
+fn whole(features: &Features) -> (Tensor, Tensor) {
+    let frames = features.mel.len() as i64;
+    let values: Vec<f32> = features.mel.iter().flatten().map(|v| v.to_f32()).collect();
+    let (_, mean) = means(features);
+    let speech: Vec<f32> = features
+        .mel
+        .iter()
+        .map(|frame| {
+            let loud = loudness(&frame.map(|v| v.to_f32()));
+            if loud > mean - SPEECH { 1.0 } else { 0.0 }
+        })
+        .collect();
+    (
+        normalise_mel(&Tensor::from_slice(&values).reshape([1, frames, MEL])),
+        Tensor::from_slice(&speech).reshape([1, frames, 1]),
+    )
 }
 
 /// Slider weights `[batch, emotions]` of emotion indices, where 0 is neutral.
@@ -442,32 +328,31 @@ fn one_hot(emotion: &Tensor) -> Tensor {
     all.narrow(1, 1, EMOTIONS.len() as i64)
 }
 
+/// Farthest that a feeling moves pitch (octaves), loudness (nepers; strong anger is 23 dB louder than
+/// calm speech, which no mix would bear), and the logs of their ranges.
+const FARTHEST: [f32; 4] = [0.9, 1.4, 0.5, 0.4];
+
 /// Measures what each emotion does to prosody: differences of each actor's emotional speech from
-/// the same actor's neutral speech, averaged over actors. An emotion without enough speech keeps
-/// its published default.
-pub fn measure_prosody(pool: &Pool) -> [EmotionProsody; EMOTIONS.len()] {
-    let actors = pool
-        .items
-        .iter()
-        .map(|i| i.speaker)
-        .max()
-        .map_or(0, |m| m + 1);
-    let classes = EMOTIONS.len() + 1;
-    let mut statistics: Vec<Vec<Option<[f32; 5]>>> = vec![vec![None; classes]; actors as usize];
-    for (actor, row) in statistics.iter_mut().enumerate() {
-        for (emotion, place) in row.iter_mut().enumerate() {
-            let of_both = |i: &&super::batches::Item| {
-                i.speaker == actor as i64 && i.emotion == emotion as i64
-            };
-            let items: Vec<_> = pool.items.iter().filter(of_both).collect();
-            *place = describe(pool, &items);
-        }
-    }
-    std::array::from_fn(|emotion| {
-        let differences: Vec<[f32; 5]> = statistics
+/// the same actor's neutral speech, the median over actors. Full strength is a performer's, so where
+/// takes are marked strong, an actor's strong ones count twice and unmarked actors not at all. An
+/// emotion without enough speech keeps its published default.
+pub fn measure_prosody(takes: &[Take], features: &FeatureSet) -> [EmotionProsody; EMOTIONS.len()] {
+    let actors = takes.iter().map(|t| t.actor).max().map_or(0, |m| m + 1);
+    let of = |actor: i64, emotion: i64, strong: bool| -> Option<[f32; 5]> {
+        let own: Vec<&Features> = takes
             .iter()
-            .filter_map(|actor| {
-                let (neutral, acted) = (actor[0]?, actor[emotion + 1]?);
+            .filter(|t| t.actor == actor && t.emotion == emotion)
+            .filter(|t| !strong || t.intensity == "strong")
+            .filter_map(|t| features.get(&t.key))
+            .collect();
+        moments_of(&own)
+    };
+    std::array::from_fn(|emotion| {
+        let class = emotion as i64 + 1;
+        let published = PROSODY_DEFAULTS[emotion];
+        let changes = |strong: bool| -> Vec<[f32; 5]> {
+            let one = |actor| {
+                let (neutral, acted) = (of(actor, 0, false)?, of(actor, class, strong)?);
                 Some([
                     acted[0] - neutral[0],
                     (acted[1] / neutral[1]).ln(),
@@ -475,35 +360,44 @@ pub fn measure_prosody(pool: &Pool) -> [EmotionProsody; EMOTIONS.len()] {
                     (acted[3] / neutral[3]).ln(),
                     (acted[4].powi(2) - neutral[4].powi(2)).max(0.0).sqrt(),
                 ])
-            })
-            .collect();
-        let published = crate::streaming::PROSODY_DEFAULTS[emotion];
-        if differences.len() < 3 {
+            };
+            (0..actors).filter_map(one).collect()
+        };
+        let (all, strong) = (changes(false), changes(true));
+        if all.len() < 3 {
             return published;
         }
-        let median = |column: usize, limit: f32| {
-            let mut values: Vec<f32> = differences.iter().map(|d| d[column]).collect();
+        let median = |changes: &[[f32; 5]], column: usize| {
+            let mut values: Vec<f32> = changes.iter().map(|d| d[column]).collect();
             values.sort_by(f32::total_cmp);
-            values[values.len() / 2].clamp(-limit, limit)
+            values[values.len() / 2]
         };
+        let value = |column: usize, limit: f32| {
+            let wide = median(&all, column);
+            let value = match strong.len() {
+                0..3 => wide,
+                _ => (2.0 * median(&strong, column) + wide) / 3.0,
+            };
+            value.clamp(-limit, limit)
+        };
+        let [pitch, loud, pitch_range, loudness_range] = FARTHEST;
         EmotionProsody {
-            pitch_shift: median(0, 0.8),
-            pitch_range: median(1, 0.7),
-            loudness_shift: median(2, 2.5),
-            loudness_range: median(3, 0.4),
+            pitch_shift: value(0, pitch),
+            pitch_range: value(1, pitch_range),
+            loudness_shift: value(2, loud),
+            loudness_range: value(3, loudness_range),
             tremor: published.tremor,
-            jitter: median(4, 0.02),
+            jitter: value(4, 0.02),
         }
     })
 }
 
 /// Mean and spread of pitch (octaves) and of loudness (nepers) over the voiced frames, and the pitch's
 /// random change from frame to frame (octaves).
-fn describe(pool: &Pool, items: &[&super::batches::Item]) -> Option<[f32; 5]> {
+fn moments_of(recordings: &[&Features]) -> Option<[f32; 5]> {
     let (mut pitch, mut loud) = (Vec::new(), Vec::new());
     let (mut bends, mut bent) = (0.0_f32, 0.0_f32);
-    for item in items {
-        let features = &pool.features[&item.key];
+    for features in recordings {
         for three in features
             .pitch
             .windows(3)
@@ -523,9 +417,8 @@ fn describe(pool: &Pool, items: &[&super::batches::Item]) -> Option<[f32; 5]> {
             .zip(&features.pitch)
             .filter(|(_, p)| p[0] > 0.0)
         {
-            let bands: Vec<f32> = frame.iter().map(|v| v.to_f32()).collect();
             pitch.push(p[0].log2());
-            loud.push(loudness(&bands));
+            loud.push(loudness(&frame.map(|v| v.to_f32())));
         }
     }
     let moments = |values: &[f32]| {
@@ -533,34 +426,11 @@ fn describe(pool: &Pool, items: &[&super::batches::Item]) -> Option<[f32; 5]> {
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / values.len() as f32;
         (mean, variance.sqrt().max(1e-3))
     };
-    if pitch.len() < 300 {
+    if pitch.len() < 150 {
         return None;
     }
     let (p, l) = (moments(&pitch), moments(&loud));
     // The second difference of white noise has six times its variance.
     let jitter = (bent / (6.0 * bends.max(1.0))).sqrt();
     Some([p.0, p.1, l.0, l.1, jitter])
-}
-
-/// Share of natural recordings of a pool that the classifier names rightly.
-pub fn classifier_accuracy(networks: &EmotionNetworks, pool: &Pool) -> f64 {
-    let mut right = 0.0;
-    let mut all = 0.0;
-    no_grad(|| {
-        for item in &pool.items {
-            let features = &pool.features[&item.key];
-            let values: Vec<f32> = features.mel.iter().flatten().map(|v| v.to_f32()).collect();
-            let frames = features.mel.len() as i64;
-            let mel = crate::networks::normalise_mel(
-                &Tensor::from_slice(&values).reshape([1, frames, -1]),
-            );
-            let best = networks.classifiers[0]
-                .logits(&mel)
-                .argmax(1, false)
-                .int64_value(&[0]);
-            right += f64::from(u8::from(best == item.emotion));
-            all += 1.0;
-        }
-    });
-    right / f64::max(all, 1.0)
 }
