@@ -25,6 +25,9 @@ pub const BANDS: usize = MEL as usize;
 pub const FLOOR: f32 = -20.723;
 /// Samples from the end of a hop back to its mel frame's centre.
 pub const CENTRE: usize = 360;
+/// Samples that the pitch tracker's input is held back (5 ms). The tracker looks 20 ms ahead; with these its instants are the
+/// centres of the mel frames one hop before, whose content the encoder tells at the same time.
+pub const PITCH_HELD: usize = CENTRE + FRAME - PitchTracker::LOOKAHEAD_SAMPLES;
 
 /// Features of one recording (at one rate of playing).
 #[derive(Clone, Debug, Default)]
@@ -53,9 +56,9 @@ impl Features {
     }
 }
 
-/// Pitch of each mel frame. The tracker looks one hop further ahead than the mel does.
+/// Pitch of each mel frame. With [`PITCH_HELD`] it comes one hop after the mel does.
 pub fn pitch_track(sound: &[f32], frames: usize) -> Vec<[f32; 2]> {
-    let mut tracker = PitchTracker::new();
+    let mut tracker = PitchTracker::delayed(PITCH_HELD);
     let mut pitch = Vec::with_capacity(frames);
     let mut hop = [0.0; FRAME];
     for index in 0..=frames {
