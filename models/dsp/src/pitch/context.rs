@@ -9,6 +9,8 @@ pub(super) const HEARD: usize = 2 * MAP + 2 * BLOCKS + 4;
 const PEAK_FALL: f32 = 0.03;
 /// The remembered loudest level never falls below this, in dB: the noise of an idle input is no voice.
 const LEAST_PEAK: f32 = -60.0;
+/// Nor does it rise above this, so that a click does not hide the voice after it for long.
+const MOST_PEAK: f32 = -6.0;
 /// How fast the remembered noise floor rises, in dB per hop.
 const FLOOR_RISE: f32 = 0.05;
 /// Loudest level at the start, in dB: a quiet voice.
@@ -41,7 +43,7 @@ impl Context {
         let [full, low] = front.levels();
         let loudest = full.iter().copied().fold(LEAST_PEAK, f32::max);
         let softest = full.iter().copied().fold(f32::INFINITY, f32::min);
-        self.peak = (self.peak - PEAK_FALL).max(loudest);
+        self.peak = (self.peak - PEAK_FALL).max(loudest).min(MOST_PEAK);
         self.floor = (self.floor + FLOOR_RISE).min(softest);
         let (maps, levels) = self.heard.split_at_mut(2 * MAP);
         correlator.map(maps);
