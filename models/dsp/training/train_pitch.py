@@ -6,8 +6,8 @@ pitch_dump` where WORK has no dumps yet (delete them when the front or the candi
 together on stretches of 3 s, and writes src/pitch/weights.bin. Python, because PyTorch trains it.
 
 The shipped weights: 15 readers of LibriSpeech (CC-BY 4.0), Kokoro voices (Apache-2.0), speechocean762 (free) and Picovoice
-(Apache-2.0), 36 min together, 7 epochs, against the median of four estimators. None of the speakers that judge_pitch.py judges by is
-among them, nor a corpus with a non-commercial licence.
+(Apache-2.0), 36 min together, against the median of four estimators, and 10 min of synthetic voices; 7 epochs. None of the
+speakers that judge_pitch.py judges by is among them, nor a corpus with a non-commercial licence.
 """
 
 import os
@@ -32,7 +32,11 @@ VARIANTS = (("clean", 1.0, None, 0), ("noisy", 1.0, "--noise", 3), ("music", 1.0
             ("high", 2.6, "--noise", 3))
 # Speakers to watch the training by.
 CHECK = ("librispeech/27/", "librispeech/26/", "kokoro/af_nova", "kokoro/bm_lewis")
-LENGTH, BATCH, WARM = 320, 24, 20
+# Of each batch so many stretches are synthetic: they would be too few else.
+LENGTH, BATCH, SYNTHETIC, WARM, WARM_AT_BEGIN = 320, 24, 6, 20, 4
+# How much a frame counts for the voicing where music sounds beneath and no voice does: taught in full, every even tone
+# would be unvoiced.
+MUSIC_ALONE = 0.1
 
 
 def make_dumps(work, root):
@@ -50,9 +54,10 @@ def make_dumps(work, root):
 
 
 def load(work, names, variants):
-    """One long stream per variant: candidates, what was heard, true pitch, and whether the voicing is sure."""
+    """One long stream per variant: candidates, what was heard, true pitch, and how much the voicing counts; and where
+    the clips begin."""
     streams = []
-    for variant, speed, _, _ in variants:
+    for variant, speed, what, _ in variants:
         parts = []
         for name in names:
             folder = os.path.join(work, variant)
@@ -60,10 +65,14 @@ def load(work, names, variants):
             if not all(map(os.path.exists, have)):
                 continue
             pitch, _, votes, values = pair(folder, os.path.join(work, "refs"), name, WIDTH, speed, TEACHERS)
-            sure = votes != len(TEACHERS) // 2
+            counts = (votes != len(TEACHERS) // 2) * np.where((pitch == 0) & (what == "--music"), MUSIC_ALONE, 1.0)
             found = values[:, 3 : 3 + CANDIDATES * PER_CANDIDATE].reshape(-1, CANDIDATES, PER_CANDIDATE)
-            parts.append((found.astype(np.float16), values[:, -HEARD:].astype(np.float16), pitch.astype(np.float32), sure))
-        streams.append(tuple(torch.from_numpy(np.concatenate(p)) for p in zip(*parts)))
+            parts.append((found.astype(np.float16), values[:, -HEARD:].astype(np.float16), pitch.astype(np.float32),
+                          counts.astype(np.float32)))
+        if not parts:
+            continue
+        begins = np.cumsum([0] + [len(p[0]) for p in parts[:-1]])
+        streams.append((*(torch.from_numpy(np.concatenate(p)) for p in zip(*parts)), begins))
     return streams
 
 
@@ -108,31 +117,36 @@ def targets(found, pitch):
     return near, (pitch > 0) & near.any(-1)
 
 
-def batch_of(streams, generator):
-    """Random stretches; each variant as often as it is long, the clean one double."""
+def batch_of(streams, count, at_begin, generator):
+    """Random stretches; each variant as often as it is long, the clean one double. A share of them starts where a clip
+    does, as the tracker does, and counts from its first frames on."""
     lengths = np.array([len(s[0]) * (2 if i == 0 else 1) for i, s in enumerate(streams)], float)
-    picked = generator.choice(len(streams), BATCH, p=lengths / lengths.sum())
-    starts = [generator.integers(0, len(streams[i][0]) - LENGTH) for i in picked]
-    return [torch.stack([streams[i][k][s : s + LENGTH] for i, s in zip(picked, starts)]) for k in range(4)]
+    parts = []
+    for i in generator.choice(len(streams), count, p=lengths / lengths.sum()):
+        *values, begins = streams[i]
+        last, warm = len(values[0]) - LENGTH, WARM
+        start = generator.integers(0, last)
+        if generator.random() < at_begin:
+            start, warm = generator.choice(begins[begins <= last]), WARM_AT_BEGIN
+        parts.append([v[start : start + LENGTH] for v in values] + [torch.arange(LENGTH) >= warm])
+    return parts
 
 
-def losses(net, found, heard, pitch, sure):
+def losses(net, found, heard, pitch, counts, warm):
     logits, voicing = net(found, heard)
     right, use = targets(found, pitch)
     likely = torch.log_softmax(logits, -1).masked_fill(~right, -1e9)
     wrong = -torch.logsumexp(likely, -1)
-    use[:, :WARM] = False
-    sure = sure.clone()
-    sure[:, :WARM] = False
+    counts = counts * warm
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(voicing, (pitch > 0).float(), reduction="none")
-    return wrong[use].mean(), entropy[sure].mean()
+    return wrong[use & warm].mean(), (entropy * counts).sum() / counts.sum()
 
 
-def report(net, checks):
+def report(net, checks, names):
     net.eval()
     texts = []
     with torch.no_grad():
-        for (name, *_), (found, heard, pitch, _) in zip(VARIANTS, checks):
+        for name, (found, heard, pitch, _, _) in zip(names, checks):
             found, heard = found.float()[None], heard.float()[None]
             logits, voicing = net(found, heard)
             best = found[..., 0].gather(-1, logits.argmax(-1, keepdim=True))[0, :, 0].clamp(min=1)
@@ -178,31 +192,35 @@ def main():
     check = [n for n in names if any(c in n for c in CHECK)]
     train = [n for n in names if n not in check]
     random.Random(0).shuffle(train)
-    train += lines(os.path.join(work, "synthetic.txt"))
+    made = lines(os.path.join(work, "synthetic.txt"))
     streams, checks = load(work, train, VARIANTS), load(work, check, VARIANTS)
+    synthetic, synthetic_checks = load(work, made[:-24], VARIANTS), load(work, made[-24:], VARIANTS)
+    checked = [v[0] for v in VARIANTS] + [v[0] + "-synthetic" for v in VARIANTS[: len(synthetic)]]
+    checks += synthetic_checks
     net = Networks()
     for name, part in (("heard", streams[1][1][::7].float()),
                        ("traits", streams[1][0][::7].float()[streams[1][0][::7, :, 0] > 0][:, 2:])):
         getattr(net, name + "_mean").copy_(part.mean(0))
         getattr(net, name + "_deviation").copy_(part.std(0) + 1e-3)
-    steps = sum(len(s[0]) for s in streams) // (LENGTH * BATCH)
+    steps = sum(len(s[0]) for s in streams + synthetic) // (LENGTH * BATCH)
     print(f"{steps} steps an epoch, {sum(p.numel() for p in net.parameters())} weights", flush=True)
     optimiser = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * steps, pct_start=0.2)
     for epoch in range(epochs):
         sums = np.zeros(2)
         for _ in range(steps):
-            found, heard, pitch, sure = batch_of(streams, generator)
+            parts = batch_of(streams, BATCH - SYNTHETIC, 0.15, generator) + batch_of(synthetic, SYNTHETIC, 0.5, generator)
+            found, heard, pitch, counts, warm = (torch.stack(p) for p in zip(*parts))
             heard = heard.float()
             candidate, voicing = losses(net, found.float(), heard + 0.03 * net.heard_deviation * torch.randn_like(heard),
-                                        pitch, sure)
+                                        pitch, counts, warm)
             optimiser.zero_grad()
             (candidate + voicing).backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             schedule.step()
             sums += [candidate.item(), voicing.item()]
-        print(f"{epoch + 1}: loss {sums / steps}; gross/octave/voicing, %: {report(net, checks)}", flush=True)
+        print(f"{epoch + 1}: loss {sums / steps}; gross/octave/voicing, %: {report(net, checks, checked)}", flush=True)
         write(net, WEIGHTS)
         torch.save(net.state_dict(), os.path.join(work, "networks.pt"))
 
