@@ -27,24 +27,29 @@ fn main() {
 fn kernels() {
     println!("one row times a matrix, µs (median of 2000)");
     println!(
-        "{:>12} {:>8} {:>9} {:>6}",
-        "shape", "Mien", "libtorch", "ratio"
+        "{:>12} {:>8} {:>8} {:>9} {:>6}",
+        "shape", "Mien", "half", "libtorch", "ratio"
     );
     for (inputs, outputs) in [(192_i64, 576_i64), (576, 192), (144, 432), (513, 100)] {
         let mut store = VarStore::new(Device::Cpu);
-        let linear = Linear::new(&store.root(), inputs, outputs, 1.0);
+        let mut linear = Linear::new(&store.root(), inputs, outputs, 1.0);
+        store.half();
+        store.float();
         store.freeze();
         let variables = store.variables();
         let (weight, bias) = (&variables["weight"], &variables["bias"]);
         let x = Tensor::randn([1, 1, inputs], (Kind::Float, Device::Cpu));
         let ours = median(2000, || drop(linear.forward(&x)));
+        linear.settle();
+        let half = median(2000, || drop(linear.forward(&x)));
         let theirs = median(2000, || drop(x.linear(weight, Some(bias))));
         println!(
-            "{:>12} {:8.1} {:9.1} {:6.2}",
+            "{:>12} {:8.1} {:8.1} {:9.1} {:6.2}",
             format!("{inputs}x{outputs}"),
             micros(ours),
+            micros(half),
             micros(theirs),
-            theirs.as_secs_f64() / ours.as_secs_f64()
+            theirs.as_secs_f64() / half.as_secs_f64()
         );
     }
 }

@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::networks::{ContentEncoder, EmotionAdapter, Generator, NetworkConfig, Vocoder};
+use crate::networks::{
+    ContentEncoder, EmotionAdapter, Generator, InstantVoice, NetworkConfig, Vocoder,
+};
 use crate::streaming::{DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS};
 
 /// Version of the file format.
@@ -56,6 +58,8 @@ pub struct Networks {
     pub vocoder: Vocoder,
     /// Emotion adapter, where the emotion pack is there.
     pub emotion: Option<EmotionAdapter>,
+    /// What makes a voice of a recording at once, where the pack has it.
+    pub instant: Option<InstantVoice>,
     /// Embedding of each voice, `[1, voice]`.
     pub voices: Vec<Tensor>,
     /// Mean pitch of each voice in Hz.
@@ -196,10 +200,13 @@ impl LoadedPack {
         let mut store = VarStore::new(Device::Cpu);
         let root = store.root();
         let config = card.networks.clone();
-        let encoder = ContentEncoder::new(&(&root / "content"), &config.content);
-        let generator = Generator::new(&(&root / "generator"), &config);
-        let vocoder = Vocoder::new(&(&root / "vocoder"), &config);
+        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+        let mut generator = Generator::new(&(&root / "generator"), &config);
+        let mut vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
+        encoder.settle();
+        generator.settle();
+        vocoder.settle();
         let table = tensors
             .get("voices")
             .with_context(|| format!("the pack {path:?} has no voices"))?;
@@ -215,6 +222,15 @@ impl LoadedPack {
             voice.embedding = Vec::<f32>::try_from(&table.get(row as i64))?;
         }
         let mut stores = vec![store];
+        let mut instant = None;
+        // Older packs, and those of runs without a speaker encoder, do not have it.
+        if tensors.contains_key("instant.weight") {
+            let mut store = VarStore::new(Device::Cpu);
+            let voice = InstantVoice::new(&store.root(), &config);
+            fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
+            stores.push(store);
+            instant = Some(voice);
+        }
         let mut prosody = PROSODY_DEFAULTS;
         let mut emotion = None;
         let beside = emotion_path(path);
@@ -222,8 +238,9 @@ impl LoadedPack {
             let (card, tensors) = read(&beside)?;
             ensure!(card.kind == "emotion", "{beside:?} is no emotion pack");
             let mut store = VarStore::new(Device::Cpu);
-            let adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
+            let mut adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
             fill(&mut store, &tensors).with_context(|| format!("the emotion pack {beside:?}"))?;
+            adapter.settle();
             stores.push(store);
             emotion = Some(adapter);
             if let Ok(learned) = card.prosody.try_into() {
@@ -249,6 +266,7 @@ impl LoadedPack {
             generator,
             vocoder,
             emotion,
+            instant,
             voices,
             voice_f0_hz,
             prosody,
@@ -283,6 +301,11 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
         (1..=1024).contains(&config.voice),
         "its voices have {} values each",
         config.voice
+    );
+    ensure!(
+        config.speaker.sensible(),
+        "its speaker encoder has sizes that make no sense: {:?}",
+        config.speaker
     );
     Ok(())
 }

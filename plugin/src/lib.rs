@@ -4,6 +4,7 @@
 //! * [`realtime`]: the audio thread's side.
 //! * [`engine`]: the thread that converts, and the one that loads.
 //! * [`editor`]: the panel.
+//! * [`instance`]: all of them together, whatever hosts them.
 //! * [`shared`]: what they all know.
 //!
 //! Arrows run one way: editor → params and shared; realtime → rings; engine → rings and the face of
@@ -11,6 +12,8 @@
 
 pub mod editor;
 pub mod engine;
+pub mod files;
+pub mod instance;
 pub mod params;
 pub mod realtime;
 pub mod shared;
@@ -21,16 +24,10 @@ use std::time::Duration;
 
 use nice_plug::prelude::*;
 
-use editor::PanelApp;
-use engine::EngineHost;
-use engine::pipeline::Pipeline;
-use params::{MienParams, VoiceNames};
+use editor::PanelEditor;
+use instance::{Instance, Stream};
 use realtime::processor::Mode;
-use realtime::{Plan, Processor, rings};
-use shared::Shared;
-
-/// Delay in samples at 24 kHz that is planned for before a pack is known: that of the shipped ones.
-const USUAL_CONVERTER_DELAY: u32 = 600;
+use realtime::{Plan, Processor};
 
 /// How long an activation for an offline render waits for the engine.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -41,13 +38,7 @@ const FIRST_VST3_LIMIT: Duration = Duration::from_secs(5);
 
 /// The plugin.
 pub struct Mien {
-    params: Arc<MienParams>,
-    names: Arc<VoiceNames>,
-    shared: Arc<Shared>,
-    /// Started by the first activation: a scan makes instances too.
-    engine: Option<EngineHost>,
-    /// For the editor, which may be made before the engine.
-    remote: editor::RemoteSlot,
+    instance: Instance,
     processor: Option<Processor>,
     mode: Mode,
     /// What the present latency was planned for.
@@ -57,40 +48,13 @@ pub struct Mien {
 
 impl Default for Mien {
     fn default() -> Self {
-        let names = Arc::<VoiceNames>::default();
         Self {
-            params: Arc::new(MienParams::new(names.clone())),
-            names,
-            shared: Shared::new(),
-            engine: None,
-            remote: editor::RemoteSlot::default(),
+            instance: Instance::default(),
             processor: None,
             mode: Mode::Realtime,
             delay_mode: params::DelayMode::Low,
             restart_asked: false,
         }
-    }
-}
-
-impl Mien {
-    /// The converter's delay to plan for, in samples at 24 kHz: the loaded one's, or the one that
-    /// the selected pack's card tells.
-    fn converter_delay(&self) -> u32 {
-        let loaded = self.shared.converter_delay.load(Ordering::Relaxed);
-        if loaded > 0 && !self.shared.busy() {
-            return loaded;
-        }
-        let selection = self.params.selection.lock();
-        let wanted = selection.map(|held| held.pack.clone()).unwrap_or_default();
-        let engine = engine::search::find_engine().ok();
-        let packs = engine::search::packs(engine.as_deref());
-        let pack = packs
-            .iter()
-            .find(|pack| pack.card.name == wanted)
-            .or(packs.first());
-        pack.map(|pack| pack.card.delay_samples)
-            .filter(|&delay| delay > 0)
-            .unwrap_or(USUAL_CONVERTER_DELAY)
     }
 }
 
@@ -107,19 +71,20 @@ impl Plugin for Mien {
         layout("Mono to stereo", 1, 2),
     ];
 
-    type Editor = nice_plug_egui::EguiEditor<PanelApp>;
+    type Editor = PanelEditor;
     type SysExMessage = ();
     type BackgroundTask = ();
 
     fn params(&self) -> Arc<dyn Params> {
-        self.params.clone()
+        self.instance.params.clone()
     }
 
     fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
         editor::create(
-            self.params.clone(),
-            self.shared.clone(),
-            self.remote.clone(),
+            self.instance.params.clone(),
+            self.instance.shared.clone(),
+            self.instance.remote.clone(),
+            None,
         )
     }
 
@@ -129,73 +94,50 @@ impl Plugin for Mien {
         config: &BufferConfig,
         context: &mut impl ActivateContext<Self>,
     ) -> bool {
-        let first = self.engine.is_none();
-        if first {
-            let selection = self.params.selection.clone();
-            match EngineHost::start(self.shared.clone(), selection, self.names.clone()) {
-                Ok(engine) => {
-                    self.remote.set(engine.remote());
-                    self.engine = Some(engine);
-                }
-                Err(error) => {
-                    nice_error!("Mien cannot start its engine thread: {error}");
-                    return false;
-                }
-            }
-        }
-        let Some(engine) = &self.engine else {
-            return false;
-        };
-        let rate = config.sample_rate.round().max(1.0) as u32;
-        let shape = match Pipeline::shape(rate, self.converter_delay() as usize) {
-            Ok(shape) => shape,
-            Err(error) => {
-                nice_error!("{error}");
-                return false;
-            }
-        };
-        self.delay_mode = self.params.delay_mode.value();
         self.mode = match config.process_mode {
             ProcessMode::Offline => Mode::Offline,
             ProcessMode::Realtime | ProcessMode::Buffered => Mode::Realtime,
         };
-        let plan = Plan {
-            offline: self.mode == Mode::Offline,
-            ..Plan::new(rate, config.max_buffer_size, self.delay_mode, shape)
+        self.delay_mode = self.instance.params.delay_mode.value();
+        let stream = Stream {
+            rate: config.sample_rate.round().max(1.0) as u32,
+            block: config.max_buffer_size,
+            inputs: layout.main_input_channels.map_or(1, NonZeroU32::get) as usize,
+            mode: self.mode,
         };
-        let (audio, engine_end) = rings::connect(plan, config.max_buffer_size);
-        engine.attach(engine_end);
-        engine.choose();
-        let inputs = layout.main_input_channels.map_or(1, NonZeroU32::get) as usize;
-        let thread = engine.thread();
-        let mut processor = Processor::new(
-            plan,
-            config.max_buffer_size,
-            inputs,
-            audio,
-            thread,
-            self.shared.clone(),
-        );
-        processor.reset(&self.params);
+        let made = self.instance.start().and_then(|first| {
+            let processor = self.instance.processor(stream)?;
+            Ok((first, processor))
+        });
+        let (first, processor) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                nice_error!("{error}");
+                // The panel says what to do about it.
+                self.instance.shared.plan.store(Plan {
+                    rate: stream.rate,
+                    block: config.max_buffer_size,
+                    ..Plan::default()
+                });
+                return false;
+            }
+        };
+        let latency = processor.plan().total();
         self.processor = Some(processor);
         self.restart_asked = false;
-        self.shared.plan.store(plan);
         let api = context.plugin_api();
         if self.mode == Mode::Offline {
-            engine.wait_ready(LOAD_LIMIT);
+            self.instance.wait_ready(LOAD_LIMIT);
         } else if first && api == PluginApi::Vst3 {
-            engine.wait_ready(FIRST_VST3_LIMIT);
+            self.instance.wait_ready(FIRST_VST3_LIMIT);
         }
-        // nice-plug's standalone cannot report a latency, and complains when asked to.
-        if api != PluginApi::Standalone {
-            context.set_latency_samples(plan.total());
-        }
+        context.set_latency_samples(latency);
         true
     }
 
     fn reset(&mut self) {
         if let Some(processor) = &mut self.processor {
-            processor.reset(&self.params);
+            processor.reset(&self.instance.params);
         }
     }
 
@@ -208,11 +150,13 @@ impl Plugin for Mien {
         let Some(processor) = &mut self.processor else {
             return ProcessStatus::Error("Mien is asked to process before it was activated");
         };
-        processor.process(buffer.as_slice(), &self.params, self.mode);
+        processor.process(buffer.as_slice(), &self.instance.params, self.mode);
         // A latency may only change around an activation, so one is asked for, once.
-        let longer =
-            self.shared.converter_delay.load(Ordering::Relaxed) > processor.plan().converter;
-        if !self.restart_asked && (longer || self.params.delay_mode.value() != self.delay_mode) {
+        let longer = self.instance.shared.converter_delay.load(Ordering::Relaxed)
+            > processor.plan().converter;
+        if !self.restart_asked
+            && (longer || self.instance.params.delay_mode.value() != self.delay_mode)
+        {
             self.restart_asked = true;
             context.request_restart();
         }

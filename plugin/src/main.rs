@@ -1,6 +1,7 @@
 //! The `mien` program: a window by default, and commands for files.
 
 mod cli;
+mod standalone;
 
 use std::process::ExitCode;
 
@@ -37,18 +38,18 @@ enum Command {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    // Options without a command are the sound device's, as in any standalone of the framework.
+    // Options without a command are those of `mien live`.
     let device_options = words.get(1).is_none_or(|word| word.starts_with('-'))
         && !words
             .iter()
             .skip(1)
             .any(|word| matches!(word.as_str(), "-h" | "--help" | "-V" | "--version"));
     if device_options {
-        return live(words);
+        return standalone::run(words);
     }
     let result = match Arguments::parse().command {
         Command::Live { options } => {
-            return live(words.into_iter().take(1).chain(options).collect());
+            return standalone::run(words.into_iter().take(1).chain(options).collect());
         }
         Command::Convert(arguments) => cli::convert::run(&arguments),
         Command::Voices(arguments) => cli::voices::run(&arguments),
@@ -60,14 +61,6 @@ fn main() -> ExitCode {
             eprintln!("mien: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// The window.
-fn live(words: Vec<String>) -> ExitCode {
-    match nice_plug::prelude::nice_export_standalone_with_args::<mien::Mien, _>(words) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
     }
 }
 

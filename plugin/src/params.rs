@@ -245,6 +245,15 @@ impl MienParams {
         }
     }
 
+    /// Sets a parameter to a plain value, where no host does it. Real-time safe.
+    pub fn set(&self, param: ParamId, value: f32) {
+        let pointer = self.pointer(param);
+        // SAFETY: `self` outlives the pointer; values are atomics.
+        unsafe {
+            pointer._internal_set_normalized_value(pointer.preview_normalized(value));
+        }
+    }
+
     /// The emotion weights in the order of [`EMOTIONS`].
     pub fn emotions(&self) -> [&FloatParam; EMOTIONS.len()] {
         [

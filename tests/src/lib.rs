@@ -3,6 +3,7 @@
 //! The tests go over public faces only: the CLAP entry, the `mien` program, pack files.
 
 pub mod host;
+pub mod program;
 pub mod sound;
 pub mod toy;
 

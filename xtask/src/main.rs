@@ -1,7 +1,7 @@
 //! `cargo xtask`: everything around the code that a stranger should need one command for.
 //!
 //! `setup` makes the machine ready (system packages, libtorch), `run` shows the product, `test` checks it, `bundle`,
-//! `install` and `dist` carry it to hosts, `bench` measures it. `cargo xtask help` lists the options.
+//! `install` and `dist` carry it to hosts, `bench` measures it, `screenshots` takes its picture. `cargo xtask help` lists the options.
 
 mod bench;
 mod bundle;
@@ -13,6 +13,7 @@ mod libtorch;
 mod places;
 mod python;
 mod run;
+mod screenshots;
 mod steps;
 mod system;
 mod test;
@@ -51,6 +52,8 @@ enum Task {
     Dist(dist::Options),
     /// Measure: the time a host's scan costs, the time to convert, and every benchmark of the workspace.
     Bench,
+    /// Build, then take pictures of the panel in real windows for docs/images, under an X server of its own (Linux).
+    Screenshots(screenshots::Options),
     /// One scan of a CLAP, for `bench`: prints microseconds.
     #[command(hide = true)]
     Scan { plugin: PathBuf },
@@ -86,6 +89,7 @@ fn work(cli: Cli) -> Result<()> {
         Task::Install(options) => install::install(&places, options),
         Task::Dist(options) => dist::dist(&places, options),
         Task::Bench => bench::bench(&places),
+        Task::Screenshots(options) => screenshots::screenshots(&places, options),
         Task::Scan { plugin } => bench::scan(&plugin),
     }
 }

@@ -11,6 +11,28 @@ use libloading::Library;
 use crate::abi::*;
 use crate::{PackDescription, Voice};
 
+/// Opens a library that finds its own libraries (libtorch) beside itself: by its run path on Linux and
+/// macOS. Windows looks beside the *program* instead, which is the host, unless it is told otherwise.
+///
+/// # Safety
+/// As [`Library::new`]: the library's initialisers run.
+unsafe fn open(path: &Path) -> Result<Library, libloading::Error> {
+    #[cfg(windows)]
+    {
+        use libloading::os::windows::{LOAD_WITH_ALTERED_SEARCH_PATH, Library as Windows};
+        // The flag asks for an absolute path.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // SAFETY: the caller's.
+        let library = unsafe { Windows::load_with_flags(path, LOAD_WITH_ALTERED_SEARCH_PATH) };
+        library.map(Library::from)
+    }
+    #[cfg(not(windows))]
+    {
+        // SAFETY: the caller's.
+        unsafe { Library::new(path) }
+    }
+}
+
 /// Why the engine could not do what was asked. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -56,7 +78,7 @@ impl Engine {
             reason,
         };
         // SAFETY: opening runs the library's initialisers; it is our own engine by the caller's choice.
-        let library = unsafe { Library::new(path) }.map_err(|e| open_error(e.to_string()))?;
+        let library = unsafe { open(path) }.map_err(|e| open_error(e.to_string()))?;
         // SAFETY: the symbol has this type in every version of the face.
         let entry = unsafe { library.get::<unsafe extern "C" fn() -> *const Face>(ENTRY_SYMBOL) }
             .map_err(|_| open_error("it is no Mien engine".into()))?;

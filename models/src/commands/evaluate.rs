@@ -2,20 +2,41 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
 use mien_face::{Controls, EMOTIONS, SAMPLE_RATE};
-use serde_json::json;
 
 use crate::corpus::{self, Recording};
-use crate::evaluate::{Measures, compare, convert, resynthesise};
+use crate::evaluate::discriminator::{Discrimination, discriminate};
+use crate::evaluate::diversity::{Diversity, diversity};
+use crate::evaluate::emotion::EmotionJudge;
+use crate::evaluate::judges::{self, EmotionCorpus, Question};
+use crate::evaluate::report::Report;
+use crate::evaluate::rows::{self, Clip, Row, Source};
+use crate::evaluate::verifier::{SpeakerVerifier, Verifier, centroid, similarity};
+use crate::evaluate::world::World;
+use crate::evaluate::{compare, convert, resynthesise, streaming_error};
 use crate::pack::LoadedPack;
 use crate::streaming::Converter;
+use crate::train::features::Features;
+
+/// Recordings of each voice's own that are listened to.
+const OWN_RECORDINGS: usize = 12;
+/// Of these, how many are analysed for diversity and for the discriminator.
+const ANALYSED: usize = 8;
+/// Most samples of a recording that streaming and offline are compared on: 6 s.
+const STREAMED: usize = 6 * SAMPLE_RATE as usize;
 
 /// Converts unseen speakers with a pack and measures the result.
+///
+/// Writes sound, `report.json` and `report.html` to the folder --out. Rows: the untouched source, the
+/// vocoder alone (resynthesis), a WORLD-style pitch and formant shift to the voice (world), the
+/// conversion, and with --emotions its performances. The discriminator of the table is no part of the
+/// pack: a small one is trained afresh, by cross-validation, on real speech (the voices' own with
+/// --targets, else the sources) and on the row's; its accuracy and false-accept rate are those on
+/// recordings it has not seen. docs/evaluation.md tells what every figure means.
 #[derive(Debug, clap::Parser)]
 pub struct EvaluateArguments {
     /// The pack.
@@ -36,89 +57,165 @@ pub struct EvaluateArguments {
     /// Recordings of each speaker.
     #[arg(long, default_value_t = 5)]
     clips: usize,
-    /// Feelings to ask for, one after another: `neutral`, or names of emotions.
-    #[arg(long, value_delimiter = ',', default_value = "neutral")]
+    /// Feelings to ask for, one after another: names of emotions. Neutral conversions are always made.
+    #[arg(long, value_delimiter = ',')]
     emotions: Vec<String>,
-    /// Strength of the feeling, 0 to 100.
-    #[arg(long, default_value_t = 100.0)]
-    strength: f32,
-    /// Recordings of each voice for the judges: a folder in which the pack's training speech lies,
-    /// as VOICE=SPEAKER pairs of the same corpora.
+    /// Strengths of the feelings, 0 to 100.
+    #[arg(long, alias = "strength", value_delimiter = ',', default_value = "100")]
+    strengths: Vec<f32>,
+    /// Whose speech each voice was trained on, as VOICE=SPEAKER pairs of the given corpora: what
+    /// conversions are compared with.
     #[arg(long, value_delimiter = ',')]
     targets: Vec<String>,
-    /// Where sound, `report.json` and the judges' list go.
+    /// Emotion classifier of `mien train --stage classifier`: tells whether feelings are heard.
+    #[arg(long, value_name = "FILE")]
+    classifier: Option<PathBuf>,
+    /// Speaker encoder of `mien train --stage speaker`: tells how near each clip is to the voice.
+    #[arg(long, value_name = "FILE")]
+    verifier: Option<PathBuf>,
+    /// Where sound, `report.json`, `report.html` and the judges' list go.
     #[arg(long)]
     out: PathBuf,
-    /// Python with the judges installed (models/scripts/requirements-judges.txt).
-    #[arg(long)]
+    /// Also asks outside judges (recogniser, Resemblyzer, DNSMOS): a folder in which they are
+    /// installed on first use (Python 3.11, about 1.5 GB), or a Python that has them.
+    #[arg(long, value_name = "FOLDER")]
     judges: Option<PathBuf>,
+    /// With --judges: also an openSMILE judge of feelings that learns from this manifest.csv of acted
+    /// speech, without the speakers that are converted.
+    #[arg(long, value_name = "MANIFEST", requires = "judges")]
+    emotion_judge: Option<PathBuf>,
 }
 
-/// One clip of the report.
-struct Clip {
-    row: &'static str,
-    voice: String,
+/// A voice that is converted to.
+struct Target {
+    index: usize,
+    name: String,
+    mean_f0_hz: f64,
+    /// Files of its own speech.
+    files: Vec<PathBuf>,
+    /// The first of them, analysed.
+    own: Vec<Features>,
+    /// Its place for our verifier.
+    embedding: Option<Vec<f32>>,
+}
+
+/// One way of saying something.
+struct Manner {
     emotion: String,
-    path: PathBuf,
-    source: PathBuf,
-    text: String,
-    measures: Measures,
+    strength: f32,
+}
+
+impl Manner {
+    fn neutral(&self) -> bool {
+        self.strength == 0.0
+    }
+}
+
+/// What was rendered so far.
+#[derive(Default)]
+struct Rendered {
+    sources: Vec<Source>,
+    clips: Vec<Clip>,
+    streaming_error: f64,
+    /// Seconds of sound converted, and seconds that took.
+    spoken: f64,
+    spent: f64,
 }
 
 impl EvaluateArguments {
-    /// Converts, measures, writes the report and runs the judges.
+    /// Converts, measures, asks the judges and writes the report.
     ///
     /// # Errors
     /// A pack or speech that cannot be read, a name that is not there, a full disk.
     pub fn run(&self) -> Result<()> {
         tch::set_num_threads(1);
+        let manners = self.manners()?;
+        let classifier = self
+            .classifier
+            .as_deref()
+            .map(EmotionJudge::load)
+            .transpose()?;
         let pack = LoadedPack::load(&self.pack)?;
         let speech = self.corpus.iter().map(|path| corpus::read(path));
         let speech = speech.collect::<Result<Vec<_>>>()?.concat();
         let recordings = self.recordings(&speech)?;
-        let voices = self.voice_indices(&pack)?;
-        std::fs::create_dir_all(&self.out)?;
-        let mut converter = Converter::new(pack.networks.clone());
-        let mut clips = Vec::new();
+        let load = |path: &PathBuf| -> Result<Box<dyn Verifier>> {
+            Ok(Box::new(SpeakerVerifier::load(path)?))
+        };
+        let verifier = self.verifier.as_ref().map(load).transpose()?;
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot make the folder {:?}", self.out))?;
+        let mut own_sound = BTreeMap::new();
+        let voices = self.targets(&pack, &speech, verifier.as_deref(), &mut own_sound)?;
+        let mut rendered = Rendered::default();
         let bar = ProgressBar::new(recordings.len() as u64);
-        let (mut spoken, mut spent) = (0.0, 0.0);
-        for (number, recording) in recordings.iter().enumerate() {
-            let sound = mien_audio::decode(&recording.path)?;
-            let sound = mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE);
-            let source = self.write(&format!("{number:03}_source"), &sound)?;
-            let again = resynthesise(&pack, &sound);
-            let clip = |row, voice: &str, emotion: &str, path: PathBuf, out: &[f32]| Clip {
-                row,
-                voice: voice.into(),
-                emotion: emotion.into(),
-                path,
-                source: source.clone(),
-                text: recording.text.clone(),
-                measures: compare(&sound, out),
-            };
-            clips.push(clip("source", "", "", source.clone(), &sound));
-            let path = self.write(&format!("{number:03}_resynthesis"), &again)?;
-            clips.push(clip("resynthesis", "", "", path, &again));
-            for &index in &voices {
-                let name = &pack.description.voices[index].name;
-                for emotion in &self.emotions {
-                    let controls = self.controls(index, emotion)?;
-                    let start = Instant::now();
-                    let out = convert(&mut converter, &sound, &controls);
-                    spent += start.elapsed().as_secs_f64();
-                    spoken += sound.len() as f64 / f64::from(SAMPLE_RATE);
-                    let path = self.write(&format!("{number:03}_{name}_{emotion}"), &out)?;
-                    clips.push(clip("converted", name, emotion, path, &out));
-                }
-            }
+        for recording in &recordings {
+            self.render(
+                &pack,
+                recording,
+                &voices,
+                &manners,
+                verifier.as_deref(),
+                &mut rendered,
+            )?;
             bar.inc(1);
         }
         bar.finish();
-        println!(
-            "real-time factor of the converter on one core: {:.3}",
-            spent / spoken
-        );
-        self.report(&clips, &speech)
+        if let Some(judges) = &self.judges {
+            self.judge(judges, &voices, &mut rendered)?;
+        }
+        let Rendered { sources, clips, .. } = &rendered;
+        let mut rows = rows::summarise(clips);
+        for row in &mut rows {
+            row.discrimination = discrimination(row.row, &rendered, &voices);
+        }
+        let of_row = |row| Some((row, spread(row, clips, &voices)?));
+        let report = Report {
+            pack: format!("{} {}", pack.description.name, pack.description.version),
+            rows,
+            streaming_error: (rendered.streaming_error, sources.len()),
+            real_time_factor: rendered.spent / rendered.spoken.max(1e-9),
+            diversity: [Row::World, Row::Converted]
+                .into_iter()
+                .filter_map(of_row)
+                .collect(),
+            emotion: classifier.and_then(|judge| judge.report(clips)),
+            sources,
+            clips,
+            voices: &own_sound,
+        };
+        print(&report);
+        report.write(&self.out)?;
+        println!("\n{}", self.out.join("report.html").display());
+        Ok(())
+    }
+
+    /// Neutral, then every feeling at every strength.
+    fn manners(&self) -> Result<Vec<Manner>> {
+        let mut manners = vec![Manner {
+            emotion: "neutral".into(),
+            strength: 0.0,
+        }];
+        for &strength in &self.strengths {
+            ensure!(
+                (0.0..=100.0).contains(&strength),
+                "a strength of {strength} was asked for; give 0 to 100"
+            );
+        }
+        for emotion in self.emotions.iter().filter(|e| *e != "neutral") {
+            ensure!(
+                EMOTIONS.contains(&emotion.as_str()),
+                "there is no emotion {emotion}; there are {}",
+                EMOTIONS.join(", ")
+            );
+            for &strength in self.strengths.iter().filter(|s| **s > 0.0) {
+                manners.push(Manner {
+                    emotion: emotion.clone(),
+                    strength,
+                });
+            }
+        }
+        Ok(manners)
     }
 
     fn recordings(&self, speech: &[Recording]) -> Result<Vec<Recording>> {
@@ -164,23 +261,187 @@ impl EvaluateArguments {
         self.voices.iter().map(find).collect()
     }
 
-    fn controls(&self, voice: usize, emotion: &str) -> Result<Controls> {
-        let mut controls = Controls {
-            strength: self.strength / 100.0,
-            ..Controls::default()
-        };
-        controls.voices[0].index = voice as u32;
-        if emotion != "neutral" {
-            let index = EMOTIONS.iter().position(|e| *e == emotion);
-            let index = index.with_context(|| {
-                format!(
-                    "there is no emotion {emotion}; there are {}",
-                    EMOTIONS.join(", ")
-                )
-            })?;
-            controls.emotions[index] = 1.0;
+    /// The voices, with their own speech where --targets names it.
+    fn targets(
+        &self,
+        pack: &LoadedPack,
+        speech: &[Recording],
+        verifier: Option<&dyn Verifier>,
+        own_sound: &mut BTreeMap<String, (PathBuf, Features)>,
+    ) -> Result<Vec<Target>> {
+        let pairs = self.pairs(pack)?;
+        let mut targets = Vec::new();
+        for index in self.voice_indices(pack)? {
+            let name = pack.description.voices[index].name.clone();
+            let mut files = Vec::new();
+            if let Some(speaker) = pairs.get(name.as_str()) {
+                let own = speech.iter().filter(|r| r.speaker == *speaker);
+                files.extend(own.take(OWN_RECORDINGS).map(|r| absolute(&r.path)));
+                ensure!(
+                    !files.is_empty(),
+                    "--targets names the speaker {speaker}, who is not in the given speech"
+                );
+            }
+            let mut own = Vec::new();
+            let mut embeddings = Vec::new();
+            for (number, file) in files.iter().take(ANALYSED).enumerate() {
+                let sound = decode(file)?;
+                let features = Features::analyse(&sound);
+                if number == 0 {
+                    let path = self.write(&format!("own_{name}"), &sound)?;
+                    own_sound.insert(name.clone(), (path, features.clone()));
+                }
+                own.push(features);
+                embeddings.extend(verifier.map(|v| v.embed(&sound)));
+            }
+            targets.push(Target {
+                index,
+                mean_f0_hz: f64::from(pack.networks.voice_f0_hz[index]),
+                name,
+                files,
+                own,
+                embedding: centroid(&embeddings),
+            });
         }
-        Ok(controls)
+        Ok(targets)
+    }
+
+    /// --targets, by voice.
+    fn pairs(&self, pack: &LoadedPack) -> Result<BTreeMap<&str, &str>> {
+        let mut pairs = BTreeMap::new();
+        for pair in &self.targets {
+            let (voice, speaker) = pair
+                .split_once('=')
+                .with_context(|| format!("--targets {pair:?} is no VOICE=SPEAKER"))?;
+            let known = pack.description.voices.iter().any(|v| v.name == voice);
+            ensure!(
+                known,
+                "--targets names the voice {voice}, which the pack does not have"
+            );
+            pairs.insert(voice, speaker);
+        }
+        Ok(pairs)
+    }
+
+    /// All rows of one recording.
+    fn render(
+        &self,
+        pack: &LoadedPack,
+        recording: &Recording,
+        voices: &[Target],
+        manners: &[Manner],
+        verifier: Option<&dyn Verifier>,
+        all: &mut Rendered,
+    ) -> Result<()> {
+        let number = all.sources.len();
+        let sound = decode(&recording.path)?;
+        let features = Features::analyse(&sound);
+        ensure!(!features.mel.is_empty(), "{:?} is empty", recording.path);
+        let embed = |sound: &[f32]| verifier.map(|v| v.embed(sound));
+        let own = embed(&sound);
+        let mut add =
+            |row: Row, target: Option<&Target>, manner: &Manner, out: &[f32]| -> Result<()> {
+                let heard = Features::analyse(out);
+                let wanted = target.map_or(own.as_ref(), |t| t.embedding.as_ref());
+                let name = match (target, row) {
+                    (None, _) => row.name().to_owned(),
+                    (Some(t), Row::Performed) => {
+                        format!("{}_{}_{:.0}", t.name, manner.emotion, manner.strength)
+                    }
+                    (Some(t), _) => format!("{}_{}", t.name, row.name()),
+                };
+                all.clips.push(Clip {
+                    row,
+                    source: number,
+                    voice: target.map(|t| t.name.clone()).unwrap_or_default(),
+                    emotion: manner.emotion.clone(),
+                    strength: manner.strength,
+                    path: self.write(&format!("{number:03}_{name}"), out)?,
+                    measures: compare((&sound, &features), (out, &heard), row.gives_back()),
+                    features: heard,
+                    similarity: embed(out).zip(wanted).map(|(a, b)| similarity(&a, b)),
+                    judged: None,
+                });
+                Ok(())
+            };
+        add(Row::Source, None, &manners[0], &sound)?;
+        add(
+            Row::Resynthesis,
+            None,
+            &manners[0],
+            &resynthesise(pack, &sound),
+        )?;
+        let world = World::analyse(&sound);
+        let mut converter = Converter::new(pack.networks.clone());
+        for target in voices {
+            add(
+                Row::World,
+                Some(target),
+                &manners[0],
+                &world.shifted_to(target.mean_f0_hz),
+            )?;
+            for manner in manners {
+                let start = Instant::now();
+                let out = convert(&mut converter, &sound, &controls(target.index, manner));
+                all.spent += start.elapsed().as_secs_f64();
+                all.spoken += sound.len() as f64 / f64::from(SAMPLE_RATE);
+                let row = if manner.neutral() {
+                    Row::Converted
+                } else {
+                    Row::Performed
+                };
+                add(row, Some(target), manner, &out)?;
+            }
+        }
+        if let Some(first) = voices.first() {
+            let piece = &sound[..sound.len().min(STREAMED)];
+            let error = streaming_error(pack, piece, first.index, number as u64);
+            all.streaming_error = all.streaming_error.max(error);
+        }
+        all.sources.push(Source {
+            path: self.out.join(format!("{number:03}_source.wav")),
+            speaker: recording.speaker.clone(),
+            text: recording.text.clone(),
+            features,
+        });
+        Ok(())
+    }
+
+    /// Asks the outside judges about every clip but the sources, which they judge beside.
+    fn judge(&self, judges: &Path, voices: &[Target], all: &mut Rendered) -> Result<()> {
+        let Rendered { sources, clips, .. } = all;
+        let asked: Vec<usize> = (0..clips.len())
+            .filter(|&i| clips[i].row != Row::Source)
+            .collect();
+        let question = |&i: &usize| {
+            let (clip, source) = (&clips[i], &sources[clips[i].source]);
+            let own = voices.iter().find(|v| v.name == clip.voice);
+            let judged = self.emotion_judge.is_some() && clip.row >= Row::Converted;
+            Question {
+                path: absolute(&clip.path),
+                source: absolute(&source.path),
+                target: own.map(|v| v.files.clone()).unwrap_or_default(),
+                text: (!source.text.is_empty()).then(|| source.text.clone()),
+                emotion: judged.then(|| clip.emotion.clone()),
+            }
+        };
+        let questions: Vec<Question> = asked.iter().map(question).collect();
+        let corpus = self.emotion_judge.as_ref().map(|manifest| EmotionCorpus {
+            manifest: absolute(manifest),
+            leave_out: sources.iter().map(|s| s.speaker.clone()).collect(),
+        });
+        let answers = judges::ask(judges, &questions, &self.out, corpus.as_ref())?;
+        for (i, answer) in asked.into_iter().zip(answers) {
+            let source = clips[i].source;
+            let untouched = clips
+                .iter_mut()
+                .find(|c| c.row == Row::Source && c.source == source);
+            if let Some(clip) = untouched.filter(|c| c.judged.is_none()) {
+                clip.judged = Some(answer.of_source());
+            }
+            clips[i].judged = Some(answer);
+        }
+        Ok(())
     }
 
     fn write(&self, name: &str, sound: &[f32]) -> Result<PathBuf> {
@@ -192,110 +453,93 @@ impl EvaluateArguments {
         )?;
         Ok(path)
     }
+}
 
-    fn report(&self, clips: &[Clip], speech: &[Recording]) -> Result<()> {
-        let rows = ["source", "resynthesis", "converted"];
-        println!(
-            "{:12} {:>4} {:>8} {:>9} {:>9} {:>9} {:>7}",
-            "row", "n", "f0 corr", "f0 rmse", "voicing", "loudness", "MCD dB"
-        );
-        let mut table = Vec::new();
-        for row in rows {
-            let own: Vec<&Measures> = clips
-                .iter()
-                .filter(|c| c.row == row)
-                .map(|c| &c.measures)
-                .collect();
-            let mean = |f: &dyn Fn(&Measures) -> f64| {
-                own.iter().map(|m| f(m)).sum::<f64>() / own.len().max(1) as f64
-            };
-            let line = [
-                mean(&|m| m.log_f0_correlation),
-                mean(&|m| m.log_f0_rmse_semitones),
-                mean(&|m| m.voicing_error),
-                mean(&|m| m.loudness_correlation),
-                mean(&|m| m.mel_cepstral_distortion_db),
-            ];
-            println!(
-                "{row:12} {:4} {:8.3} {:9.2} {:9.3} {:9.3} {:7.2}",
-                own.len(),
-                line[0],
-                line[1],
-                line[2],
-                line[3],
-                line[4]
-            );
-            table.push(json!({"row": row, "n": own.len(), "log_f0_correlation": line[0], "log_f0_rmse_semitones": line[1],
-                "voicing_error": line[2], "loudness_correlation": line[3], "mel_cepstral_distortion_db": line[4]}));
-        }
-        let targets = self.target_files(speech)?;
-        let list: Vec<_> = clips
+fn controls(voice: usize, manner: &Manner) -> Controls {
+    let mut controls = Controls {
+        strength: manner.strength / 100.0,
+        ..Controls::default()
+    };
+    controls.voices[0].index = voice as u32;
+    if let Some(index) = EMOTIONS.iter().position(|e| *e == manner.emotion) {
+        controls.emotions[index] = 1.0;
+    }
+    controls
+}
+
+/// Asks a fresh discriminator about a row: against the sources where these should come back, else
+/// against the voices' own speech, or again the sources where none is given.
+fn discrimination(row: Row, all: &Rendered, voices: &[Target]) -> Option<Discrimination> {
+    let made: Vec<(usize, &Features)> = all
+        .clips
+        .iter()
+        .filter(|c| c.row == row)
+        .map(|c| (c.source, &c.features))
+        .collect();
+    let own = voices.iter().flat_map(|v| &v.own);
+    let mut real: Vec<(usize, &Features)> = own.enumerate().collect();
+    if row == Row::Source {
+        return None;
+    }
+    if row == Row::Resynthesis || real.is_empty() {
+        real = all
+            .sources
             .iter()
-            .filter(|c| c.row != "source")
-            .map(|c| {
-                let text = if c.text.is_empty() { json!(null) } else { json!(c.text) };
-                let emotion = if c.emotion.is_empty() { json!(null) } else { json!(c.emotion) };
-                json!({"path": absolute(&c.path), "source": absolute(&c.source), "target": targets.get(&c.voice).cloned().unwrap_or_default(),
-                    "text": text, "emotion": emotion, "row": c.row, "voice": c.voice, "measures": c.measures})
-            })
+            .map(|s| &s.features)
+            .enumerate()
             .collect();
-        std::fs::write(
-            self.out.join("report.json"),
-            serde_json::to_string_pretty(&json!({"rows": table, "clips": list}))?,
-        )?;
-        for row in ["resynthesis", "converted"] {
-            let own: Vec<_> = list.iter().filter(|c| c["row"] == row).collect();
-            let path = self.out.join(format!("judges-{row}.json"));
-            std::fs::write(&path, serde_json::to_string_pretty(&own)?)?;
-            if let Some(python) = &self.judges {
-                self.judge(python, &path, row)?;
+    }
+    discriminate(&real, &made)
+}
+
+/// How different the voices come out in a row.
+fn spread(row: Row, clips: &[Clip], voices: &[Target]) -> Option<Diversity> {
+    let mut by_source: BTreeMap<usize, Vec<&Features>> = BTreeMap::new();
+    for clip in clips.iter().filter(|c| c.row == row) {
+        by_source
+            .entry(clip.source)
+            .or_default()
+            .push(&clip.features);
+    }
+    let converted: Vec<_> = by_source.into_values().collect();
+    let natural: Vec<Vec<&Features>> = voices
+        .iter()
+        .filter(|v| !v.own.is_empty())
+        .map(|v| v.own.iter().collect())
+        .collect();
+    diversity(&converted, &natural)
+}
+
+fn print(report: &Report) {
+    println!("{}", rows::table(&report.rows));
+    println!(
+        "streaming against offline: at most {:.1e} apart over {} recordings; real-time factor on one core: {:.3}",
+        report.streaming_error.0, report.streaming_error.1, report.real_time_factor
+    );
+    for (row, d) in &report.diversity {
+        let natural = match (d.natural_db, d.share) {
+            (Some(natural), Some(share)) => {
+                format!(
+                    ", {:.0} % of the {natural:.2} dB between the voices' own recordings",
+                    share * 100.0
+                )
             }
-        }
-        println!("{}", self.out.join("report.json").display());
-        Ok(())
+            _ => String::new(),
+        };
+        println!(
+            "diversity, {}: {:.2} dB{natural}",
+            row.name(),
+            d.converted_db
+        );
     }
+    if let Some(emotion) = &report.emotion {
+        println!("\n{}", emotion.text());
+    }
+}
 
-    fn judge(&self, python: &Path, list: &Path, row: &str) -> Result<()> {
-        let script = ["models/scripts/judge.py", "../models/scripts/judge.py"]
-            .iter()
-            .map(Path::new)
-            .find(|p| p.is_file());
-        let script =
-            script.context("models/scripts/judge.py is not here: run from the project's folder")?;
-        let answer = self.out.join(format!("judged-{row}.json"));
-        let status = Command::new(python)
-            .arg(script)
-            .arg(list)
-            .arg(&answer)
-            .status();
-        let status = status.with_context(|| {
-            format!("cannot start {python:?}: install models/scripts/requirements-judges.txt")
-        })?;
-        if !status.success() {
-            bail!("the judges failed on {list:?}");
-        }
-        let text = std::fs::read_to_string(&answer)?;
-        let judged: serde_json::Value = serde_json::from_str(&text)?;
-        println!("{row}: {}", serde_json::to_string_pretty(&judged["mean"])?);
-        Ok(())
-    }
-
-    /// Recordings of the speaker behind each voice, for similarity.
-    fn target_files(&self, speech: &[Recording]) -> Result<BTreeMap<String, Vec<PathBuf>>> {
-        let mut files = BTreeMap::new();
-        for pair in &self.targets {
-            let (voice, speaker) = pair
-                .split_once('=')
-                .with_context(|| format!("{pair:?} is no VOICE=SPEAKER"))?;
-            let own = speech
-                .iter()
-                .filter(|r| r.speaker == speaker)
-                .take(12)
-                .map(|r| absolute(&r.path));
-            files.insert(voice.to_owned(), own.collect());
-        }
-        Ok(files)
-    }
+fn decode(path: &Path) -> Result<Vec<f32>> {
+    let sound = mien_audio::decode(path)?;
+    Ok(mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE))
 }
 
 fn absolute(path: &Path) -> PathBuf {

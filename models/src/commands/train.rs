@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tch::Device;
+use tch::{Device, no_grad};
 
 use crate::corpus::{self, Recording, emotion_index, held_out_speakers};
 use crate::nn::set_mixed;
+use crate::pack::LoadedPack;
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
-use crate::train::batches::{Item, Pool};
+use crate::train::batches::{Item, Pool, clean_content_input};
+use crate::train::classifier::ClassifierRun;
 use crate::train::config::{TrainConfig, VoiceConfig};
 use crate::train::emotion::{EmotionNetworks, EmotionRun, measure_prosody};
 use crate::train::export::{self, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
+use crate::train::phone_reader::{self, PhoneReader};
+use crate::train::phones::{Phones, load_or_align};
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
 use crate::train::{checkpoint, emotion};
 
@@ -38,6 +42,9 @@ pub struct TrainArguments {
     /// Folder of a recogniser's features (models/scripts/teacher.py); without it that loss is off.
     #[arg(long)]
     teacher: Option<PathBuf>,
+    /// A pack whose networks the acoustic and the vocoder stage begin with; blocks it lacks start anew.
+    #[arg(long)]
+    start: Option<PathBuf>,
     /// Which part to train.
     #[arg(long, value_enum, default_value_t = Stage::All)]
     stage: Stage,
@@ -59,15 +66,27 @@ pub enum Stage {
     Features,
     /// Content encoder and generator by reconstruction.
     Acoustic,
+    /// Tell the phone error rate on unseen speakers: a fresh reader is trained on the content of the
+    /// acoustic stage's checkpoint, or of `--start`'s pack.
+    Phones,
     /// Generator by conversion with adversaries.
     Convert,
     /// Vocoder.
     Vocoder,
     /// Emotion adapter and prosody.
     Emotion,
+    /// Emotion classifier for `mien evaluate`; not among all, since no pack needs it.
+    Classifier,
+    /// Speaker encoder, for `mien evaluate --verifier` and for instant voices; not among all.
+    Speaker,
+    /// Tell how often a fresh classifier names the speaker from the content of the acoustic stage's
+    /// checkpoint, or of `--start`'s pack.
+    SpeakerLeak,
+    /// Tell how well instant voices of `--start`'s pack fit unseen speakers, and convert to them.
+    InstantVoices,
     /// Write the packs from the checkpoints.
     Export,
-    /// All of them.
+    /// All that a pack needs.
     All,
 }
 
@@ -83,6 +102,8 @@ pub struct Speech {
     pub speakers: Vec<String>,
     /// The recogniser's features.
     pub teacher: Option<Arc<Teacher>>,
+    /// Phones of the transcribed recordings, where there is a teacher to align them by.
+    pub phones: Option<Arc<Phones>>,
 }
 
 impl TrainArguments {
@@ -115,13 +136,44 @@ impl TrainArguments {
         let wants = |stage| self.stage == stage || self.stage == Stage::All;
         if wants(Stage::Acoustic) || wants(Stage::Convert) {
             let networks = speech.acoustic_networks(&config, device);
-            let run = speech.acoustic_run(&config, &self.run, deadline, device)?;
+            let mut run = speech.acoustic_run(&config, &self.run, deadline, device)?;
+            run.start = self
+                .start
+                .clone()
+                .map(|pack| (pack, speech.shipped(&config)));
             if wants(Stage::Acoustic) && !run.reconstruct(&networks)? {
                 return stopped();
             }
             if wants(Stage::Convert) && !run.convert(&networks)? {
                 return stopped();
             }
+        }
+        if self.stage == Stage::Phones {
+            let networks = speech.acoustic_networks(&config, device);
+            match &self.start {
+                Some(pack) => {
+                    networks.start_from(pack, &speech.shipped(&config), config.pack.emphasis)?;
+                }
+                None => load_base(&networks, &self.run)?,
+            }
+            let transcribed = speech.pool(&config, |item, _| {
+                let phones = speech.phones.as_ref();
+                let known = phones.is_some_and(|p| p.contains_key(&item.teacher_key));
+                known.then_some(1.0)
+            });
+            if transcribed.items.is_empty() {
+                bail!("phones need transcripts and --teacher");
+            }
+            let reader = phone_reader::train(
+                &config,
+                &networks.encoder,
+                Arc::new(transcribed),
+                &self.run,
+                deadline,
+                device,
+            )?;
+            speech.tell_phone_errors(&networks, &reader);
+            return Ok(());
         }
         if wants(Stage::Vocoder) {
             let networks = VocoderNetworks::new(&config, device);
@@ -137,6 +189,7 @@ impl TrainArguments {
                 config: &config,
                 pool: Arc::new(pool),
                 folder: self.run.clone(),
+                start: self.start.clone(),
                 deadline,
                 device,
             };
@@ -153,6 +206,48 @@ impl TrainArguments {
                 return stopped();
             }
         }
+        if self.stage == Stage::Classifier {
+            let run = ClassifierRun {
+                config: &config,
+                acted: Arc::new(speech.acted(&config, false)),
+                unseen: Arc::new(speech.acted(&config, true)),
+                folder: self.run.clone(),
+                deadline,
+                device,
+            };
+            if run.acted.items.is_empty() || run.unseen.items.is_empty() {
+                bail!(
+                    "the classifier needs speech of the emotion_corpora of [data], of actors to learn from and of \
+                     others named in held_out_speakers"
+                );
+            }
+            if !run.train()? {
+                return stopped();
+            }
+        }
+        if self.stage == Stage::Speaker {
+            let run = speech.speaker_run(&config, &self.run, deadline, device)?;
+            if !run.train()? {
+                return stopped();
+            }
+        }
+        if self.stage == Stage::SpeakerLeak {
+            if let Some(pack) = &self.start {
+                let pack = LoadedPack::load(pack)?;
+                speech.tell_leak(&config, &pack.networks.encoder, &self.run, deadline)?;
+            } else {
+                let networks = speech.acoustic_networks(&config, Device::Cpu);
+                load_base(&networks, &self.run)?;
+                speech.tell_leak(&config, &networks.encoder, &self.run, deadline)?;
+            }
+        }
+        if self.stage == Stage::InstantVoices {
+            let pack = self
+                .start
+                .as_ref()
+                .context("instant voices need --start PACK")?;
+            speech.tell_instant_voices(&LoadedPack::load(pack)?, &self.run)?;
+        }
         if wants(Stage::Export) {
             self.export(&config, &speech)?;
         }
@@ -167,10 +262,17 @@ impl TrainArguments {
         let mut corpora = config.data.free_corpora.clone();
         corpora.extend(config.data.unlabelled_corpora.clone());
         let facts = speech.voice_facts(config)?;
-        let voices = export::voices(config, &self.run, out, &facts, &licences(&corpora))?;
+        let instant = speech.instant_voice(config, &self.run)?;
+        let corpora = licences(&corpora);
+        let voices = export::voices(config, &self.run, out, &facts, &corpora, instant)?;
         println!("{}", voices.display());
         if self.run.join(emotion::CHECKPOINT).is_file() {
-            let prosody = measure_prosody(&speech.acted(config, false));
+            let measured = measure_prosody(&speech.acted(config, false));
+            let saved = checkpoint::read(&self.run.join(emotion::CHECKPOINT))?;
+            let prosody = match saved.get("ema/prosody") {
+                Some(table) => emotion::learned_prosody(table, &measured),
+                None => measured,
+            };
             let corpora = licences(&config.data.emotion_corpora);
             let path = export::emotion(config, &self.run, &voices, &prosody, &corpora)?;
             println!("{}", path.display());
@@ -196,7 +298,11 @@ impl TrainArguments {
                 self.config
             );
         }
-        let features = load_or_make(&recordings, &c.rates, &self.cache)?;
+        let mut features = load_or_make(&recordings, &c.rates, &self.cache)?;
+        if matches!(self.stage, Stage::Speaker | Stage::SpeakerLeak) {
+            // They hear mels only; the sound itself is two thirds of the memory.
+            features.values_mut().for_each(|f| f.sound = Vec::new());
+        }
         let held_out = held_out_speakers(&recordings, c.held_out, &c.held_out_speakers);
         let read = |folder| Teacher::read(folder, config.acoustic.teacher_values);
         let teacher = self.teacher.as_deref().map(read).transpose()?.map(Arc::new);
@@ -206,7 +312,15 @@ impl TrainArguments {
             held_out,
             speakers: Vec::new(),
             teacher,
+            phones: None,
         };
+        if let Some(teacher) = &speech.teacher {
+            // The alignment shapes the free weights, so it learns from free speech alone.
+            let free = |r: &&Recording| c.free_corpora.contains(&r.corpus);
+            let free: Vec<Recording> = speech.recordings.iter().filter(free).cloned().collect();
+            let phones = load_or_align(&free, &speech.features, teacher, &self.cache)?;
+            speech.phones = Some(Arc::new(phones));
+        }
         speech.speakers = speech.training_speakers(config);
         tracing::info!(
             "{} recordings, {} speakers to train on, {} kept for validation",
@@ -259,6 +373,33 @@ impl Speech {
         !recording.speaker.is_empty() && !self.held_out.contains(&recording.speaker)
     }
 
+    /// Prints the share of phones that are read wrongly off the content of whole recordings of
+    /// unseen speakers.
+    fn tell_phone_errors(&self, networks: &AcousticNetworks, reader: &PhoneReader) {
+        let Some(phones) = &self.phones else { return };
+        let mut table: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
+        let held_out = |r: &&Recording| self.held_out.contains(&r.speaker);
+        for r in self.recordings.iter().filter(held_out) {
+            let (Some(said), Some(features)) = (phones.get(&r.key), self.features.get(&r.key))
+            else {
+                continue;
+            };
+            let sequence: Vec<i64> = said.iter().map(|p| i64::from(p.label)).collect();
+            let content = no_grad(|| networks.content(&clean_content_input(features)));
+            let (wrong, count) = reader.errors(&content, &[sequence]);
+            for name in [r.corpus.as_str(), "all"] {
+                let row = table.entry(name).or_default();
+                *row = (row.0 + wrong, row.1 + count, row.2 + 1);
+            }
+        }
+        for (name, (wrong, count, recordings)) in table {
+            let rate = 100.0 * wrong as f64 / count as f64;
+            println!(
+                "{name}: phone error rate {rate:.1} % ({count} phones, {recordings} recordings)"
+            );
+        }
+    }
+
     /// Items for which `weight` tells a share, at every rate.
     pub fn pool(
         &self,
@@ -291,6 +432,7 @@ impl Speech {
             }
         }
         Pool::new(items, self.features.clone(), self.teacher.clone())
+            .with_phones(self.phones.clone())
     }
 
     /// Networks of the acoustic stages, fresh.
@@ -344,7 +486,8 @@ impl Speech {
                 });
             }
         }
-        let held_out = Pool::new(held_out, self.features.clone(), self.teacher.clone());
+        let held_out = Pool::new(held_out, self.features.clone(), self.teacher.clone())
+            .with_phones(self.phones.clone());
         if held_out.items.is_empty() {
             bail!("no speaker is kept for validation: name some in held_out_speakers of [data]");
         }
@@ -355,9 +498,21 @@ impl Speech {
             held_out: Arc::new(held_out),
             mean_pitch: self.mean_pitch(config),
             folder: folder.to_owned(),
+            start: None,
             deadline,
             device,
         })
+    }
+
+    /// Rows of the shipped voices in the speaker table.
+    fn shipped(&self, config: &TrainConfig) -> Vec<i64> {
+        let row = |v: &VoiceConfig| {
+            self.speakers
+                .binary_search(&v.speaker)
+                .ok()
+                .map(|i| i as i64)
+        };
+        config.pack.voices.iter().filter_map(row).collect()
     }
 
     /// Actors of the acted corpora.
@@ -414,6 +569,11 @@ impl Speech {
         if acted.items.is_empty() {
             bail!("none of the emotion_corpora of [data] is in the given speech");
         }
+        let mut calm = self.acted(config, false);
+        calm.items.retain(|item| item.emotion == 0);
+        if calm.items.is_empty() {
+            bail!("the emotion_corpora hold no neutral speech to start from");
+        }
         let prosody = measure_prosody(&acted);
         for (name, p) in mien_face::EMOTIONS.iter().zip(&prosody) {
             tracing::info!("{name}: {p:?}");
@@ -421,17 +581,12 @@ impl Speech {
         let neutral = self.pool(config, |_, r| {
             config.data.free_corpora.contains(&r.corpus).then_some(1.0)
         });
-        let row = |v: &VoiceConfig| {
-            self.speakers
-                .binary_search(&v.speaker)
-                .ok()
-                .map(|i| i as i64)
-        };
         Ok(EmotionRun {
             config,
             acted: Arc::new(acted),
             neutral: Arc::new(neutral),
-            shipped: config.pack.voices.iter().filter_map(row).collect(),
+            calm: Arc::new(calm),
+            shipped: self.shipped(config),
             mean_pitch: self.mean_pitch(config),
             prosody,
             folder: folder.to_owned(),

@@ -1,12 +1,21 @@
 //! Sound for evaluation, by the same streaming code as the plugin.
 
-use mien_face::{Controls, FRAME};
+use mien_dsp::mel::mel_spectrogram;
+use mien_face::{Controls, EMOTIONS, FRAME};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tch::{Tensor, no_grad};
 
-use crate::networks::{MEL, PROSODY, SourceSpectra, normalise_mel, prosody_features};
+use super::signal::largest_difference;
+use crate::networks::{
+    MEL, MEL_SCALE, PROSODY, SourceSpectra, normalise_mel, normalise_value, prosody_features,
+};
 use crate::pack::LoadedPack;
-use crate::streaming::{Converter, DELAY_SAMPLES, Source};
-use crate::train::features::{CENTRE, Features, loudness};
+use crate::streaming::{Converter, DELAY_SAMPLES, NOISE_SEED, ProsodyMapper, Source, hush};
+use crate::train::features::{CENTRE, FLOOR, Features, loudness};
+
+/// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
+const LARGEST_PIECE: usize = 2048;
 
 /// Converts a whole recording at 24 kHz frame by frame, without the delay: as long as the input.
 pub fn convert(converter: &mut Converter, sound: &[f32], controls: &Controls) -> Vec<f32> {
@@ -56,10 +65,108 @@ pub fn resynthesise(pack: &LoadedPack, sound: &[f32]) -> Vec<f32> {
         };
         pack.networks.vocoder.vocode(&mel, &prosody, &source)
     });
-    let flat = spoken.contiguous().view([-1]);
-    let mut samples = vec![0.0_f32; flat.numel()];
-    flat.copy_data(&mut samples, flat.numel());
+    let mut samples = samples_of(&spoken);
     samples.drain(..CENTRE.min(samples.len()));
     samples.resize(sound.len(), 0.0);
+    samples
+}
+
+/// Largest difference, sample by sample, between the streaming converter, fed in pieces of random
+/// lengths as by a host, and the networks run once over the whole. Full scale is 1.
+pub fn streaming_error(pack: &LoadedPack, sound: &[f32], voice: usize, seed: u64) -> f64 {
+    let mut controls = Controls::default();
+    controls.voices[0].index = voice as u32;
+    let mut converter = Converter::new(pack.networks.clone());
+    let mut rng = StdRng::seed_from_u64(seed);
+    let whole = offline(pack, sound, voice);
+    let (mut waiting, mut streamed) = (Vec::new(), Vec::with_capacity(whole.len()));
+    let mut from = 0;
+    while streamed.len() < whole.len() {
+        let piece = rng.random_range(1..=LARGEST_PIECE);
+        let end = (from + piece).min(sound.len());
+        waiting.extend_from_slice(&sound[from.min(end)..end]);
+        if end == sound.len() {
+            waiting.resize(waiting.len().next_multiple_of(FRAME), 0.0);
+        }
+        from = end;
+        let frames = waiting.len() / FRAME;
+        for frame in waiting
+            .drain(..frames * FRAME)
+            .as_slice()
+            .chunks_exact(FRAME)
+        {
+            let (mut input, mut output) = ([0.0; FRAME], [0.0; FRAME]);
+            input.copy_from_slice(frame);
+            converter.step(&input, &mut output, &controls);
+            streamed.extend_from_slice(&output);
+        }
+    }
+    largest_difference(&streamed, &whole)
+}
+
+/// Converts a whole recording with each network run once over all of it, in place of frame by frame,
+/// as training runs them. The output lies [`DELAY_SAMPLES`] behind the input, in whole frames.
+fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
+    let networks = &pack.networks;
+    let controls = Controls::default();
+    let bands: Vec<Vec<f32>> = mel_spectrogram(sound)
+        .iter()
+        .map(|frame| frame.iter().map(|v| v.max(FLOOR)).collect())
+        .collect();
+    let frames = bands.len() as i64;
+    if frames < 2 {
+        return vec![0.0; bands.len() * FRAME];
+    }
+    let mut mapper = ProsodyMapper::new(networks.prosody);
+    let mut source = Source::new(NOISE_SEED);
+    let (mut prosody, mut levels) = (Vec::new(), Vec::new());
+    let (mut pulses, mut noise) = (Vec::new(), Vec::new());
+    let track = mien_dsp::pitch::track(sound);
+    let target = networks.voice_f0_hz[voice];
+    // The content of a frame is known one frame later; so the first step has none.
+    for (before, pitch) in bands.iter().zip(&track[1..]) {
+        let level = loudness(before);
+        let sung = mapper.map(
+            pitch.f0_hz,
+            level,
+            target,
+            &[0.0; EMOTIONS.len()],
+            &controls,
+        );
+        prosody.extend(prosody_features(sung.f0_hz, pitch.voicing, sung.loudness));
+        levels.push(hush(sung.loudness) * MEL_SCALE as f32);
+        let hop = source.next_hop(sung.f0_hz);
+        pulses.extend(hop.pulses);
+        noise.extend(hop.noise);
+    }
+    let values: Vec<f32> = bands
+        .iter()
+        .flatten()
+        .map(|&v| normalise_value(v))
+        .collect();
+    let (steps, hop) = (frames - 1, FRAME as i64);
+    let spoken = no_grad(|| {
+        let heard = Tensor::from_slice(&values).reshape([1, frames, MEL]);
+        let content = networks.encoder.encode(&heard).narrow(1, 1, steps);
+        let prosody = Tensor::from_slice(&prosody).reshape([1, steps, PROSODY]);
+        let (mel, _) = networks
+            .generator
+            .generate(&content, &prosody, &networks.voices[voice]);
+        let mel = mel + Tensor::from_slice(&levels).reshape([1, steps, 1]);
+        let source = SourceSpectra {
+            pulses: Tensor::from_slice(&pulses).reshape([1, steps, hop]),
+            noise: Tensor::from_slice(&noise).reshape([1, steps, hop]),
+        };
+        networks.vocoder.vocode(&mel, &prosody, &source)
+    });
+    let mut samples = vec![0.0; FRAME];
+    samples.extend(samples_of(&spoken));
+    samples
+}
+
+fn samples_of(sound: &Tensor) -> Vec<f32> {
+    let flat = sound.contiguous().view([-1]);
+    let mut samples = vec![0.0_f32; flat.numel()];
+    flat.copy_data(&mut samples, flat.numel());
     samples
 }

@@ -29,6 +29,13 @@ impl ContentEncoder {
         }
     }
 
+    /// Prepares for live frames; see [`Linear::settle`].
+    pub fn settle(&mut self) {
+        self.input.settle();
+        self.trunk.settle();
+        self.bottleneck.settle();
+    }
+
     /// An empty past.
     pub fn state(&self, batch: i64, like: &Tensor) -> ContentState {
         ContentState(self.trunk.state(batch, like))

@@ -4,9 +4,9 @@
 //! another licence stay in a file of their own, and so that nothing at all runs at strength 0.
 
 use tch::Tensor;
-use tch::nn::{Init, Path};
+use tch::nn::Path;
 
-use super::{MEL, NetworkConfig, PROSODY};
+use super::{MEL, MelClassifier, NetworkConfig, PROSODY};
 use crate::nn::{Linear, Modulation, Trunk, TrunkState};
 
 /// Changes a generator's mel towards a mix of emotions.
@@ -37,6 +37,13 @@ impl EmotionAdapter {
             output: Linear::new(&(path / "output"), width, MEL, 0.0),
             embed: Linear::new(&(path / "embed"), emotions, EMBEDDING, 1.0),
         }
+    }
+
+    /// Prepares for live frames; see [`Linear::settle`].
+    pub fn settle(&mut self) {
+        self.input.settle();
+        self.trunk.settle();
+        self.output.settle();
     }
 
     /// An empty past.
@@ -86,50 +93,22 @@ impl EmotionAdapter {
     }
 }
 
-/// Names the emotion of a log mel: for training the adapter and for evaluation. A small
-/// convolutional network with means and spreads over time (statistics pooling, Snyder et al. 2018).
+/// Names the emotion of a log mel: for training the adapter and for evaluation.
 #[derive(Debug)]
-pub struct EmotionClassifier {
-    convolutions: Vec<(Tensor, Tensor)>,
-    output: Linear,
-}
+pub struct EmotionClassifier(MelClassifier);
 
 impl EmotionClassifier {
     /// A fresh classifier below `path` with `width` channels in its first layer.
     pub fn new(path: &Path, width: i64) -> Self {
-        let shapes = [(1, width), (width, 2 * width), (2 * width, 3 * width)];
-        let layer = |(i, &(inputs, outputs)): (usize, &(i64, i64))| {
-            let path = path / format!("layer{i}");
-            let stdev = (2.0 / (inputs as f64 * 15.0)).sqrt();
-            let weight = path.var(
-                "weight",
-                &[outputs, inputs, 3, 5],
-                Init::Randn { mean: 0.0, stdev },
-            );
-            (weight, path.zeros("bias", &[outputs]))
-        };
-        Self {
-            convolutions: shapes.iter().enumerate().map(layer).collect(),
-            output: Linear::new(
-                &(path / "output"),
-                2 * 3 * width * 13,
-                mien_face::EMOTIONS.len() as i64 + 1,
-                0.3,
-            ),
-        }
+        Self(MelClassifier::new(
+            path,
+            width,
+            mien_face::EMOTIONS.len() as i64 + 1,
+        ))
     }
 
     /// `mel`: normalised `[batch, frames, MEL]` → logits `[batch, 1 + emotions]`, neutral first.
     pub fn logits(&self, mel: &Tensor) -> Tensor {
-        let mut h = mel.unsqueeze(1);
-        for (weight, bias) in &self.convolutions {
-            h = h
-                .conv2d(weight, Some(bias), [2, 2], [1, 2], [1, 1], 1)
-                .leaky_relu();
-        }
-        let mean = h.mean_dim([2].as_slice(), true, None);
-        let spread = ((&h - &mean).square().mean_dim([2].as_slice(), true, None) + 1e-4).sqrt();
-        self.output
-            .forward(&Tensor::cat(&[mean, spread], 1).flatten(1, -1))
+        self.0.logits(mel)
     }
 }

@@ -29,6 +29,13 @@ impl Generator {
         }
     }
 
+    /// Prepares for live frames; see [`Linear::settle`].
+    pub fn settle(&mut self) {
+        self.input.settle();
+        self.trunk.settle();
+        self.output.settle();
+    }
+
     /// An empty past.
     pub fn state(&self, batch: i64, like: &Tensor) -> GeneratorState {
         GeneratorState(self.trunk.state(batch, like))

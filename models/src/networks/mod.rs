@@ -1,18 +1,26 @@
 //! The networks. Training and live conversion share these definitions: there is one generator.
 
 mod bands;
+mod classifier;
 mod content;
 mod discriminators;
 mod emotion;
 mod generator;
+mod instant_voice;
+mod speaker_encoder;
 mod vocoder;
 
 pub use bands::place;
+pub use classifier::MelClassifier;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;
-pub use discriminators::{MelDiscriminator, SpectrogramDiscriminators, Verdict};
+pub use discriminators::{
+    MelDiscriminator, PeriodDiscriminators, SpectrogramDiscriminators, Verdict, WeightNorm,
+};
 pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
 pub use generator::{Generator, GeneratorState};
+pub use instant_voice::InstantVoice;
+pub use speaker_encoder::{SpeakerConfig, SpeakerEncoder, unit};
 pub use vocoder::{FFT, SPECTRUM, SourceSpectra, Vocoder, VocoderState};
 
 use crate::nn::ConvNeXtConfig;
@@ -35,6 +43,7 @@ pub const MEL_SCALE: f64 = 0.25;
 
 /// Sizes of all networks of one pack; stored in the pack, so that packs of any size load.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct NetworkConfig {
     /// Content encoder.
     pub content: ConvNeXtConfig,
@@ -46,6 +55,8 @@ pub struct NetworkConfig {
     pub emotion: ConvNeXtConfig,
     /// Values of a voice's embedding.
     pub voice: i64,
+    /// Speaker encoder, where the pack has one.
+    pub speaker: SpeakerConfig,
 }
 
 impl Default for NetworkConfig {
@@ -55,27 +66,32 @@ impl Default for NetworkConfig {
                 width: 192,
                 expansion: 3,
                 kernel: 7,
-                dilations: vec![1, 2, 1, 4, 1, 2],
+                dilations: vec![1, 2, 1, 4, 1, 2, 1, 2],
+                ..ConvNeXtConfig::default()
             },
             generator: ConvNeXtConfig {
                 width: 192,
                 expansion: 3,
                 kernel: 5,
                 dilations: vec![1, 1, 2, 1, 2, 1],
+                ..ConvNeXtConfig::default()
             },
             vocoder: ConvNeXtConfig {
                 width: 144,
                 expansion: 3,
                 kernel: 5,
                 dilations: vec![1, 1, 1, 1],
+                ..ConvNeXtConfig::default()
             },
             emotion: ConvNeXtConfig {
                 width: 96,
                 expansion: 2,
                 kernel: 5,
                 dilations: vec![1, 2],
+                ..ConvNeXtConfig::default()
             },
             voice: 96,
+            speaker: SpeakerConfig::default(),
         }
     }
 }

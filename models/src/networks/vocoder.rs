@@ -83,6 +83,13 @@ impl Vocoder {
         }
     }
 
+    /// Prepares for live frames; see [`Linear::settle`].
+    pub fn settle(&mut self) {
+        self.input.settle();
+        self.trunk.settle();
+        self.output.settle();
+    }
+
     /// An empty past.
     pub fn state(&self, batch: i64, like: &Tensor) -> VocoderState {
         VocoderState {

@@ -6,10 +6,11 @@ use tch::Tensor;
 use tch::nn::{Init, Path};
 
 use super::Linear;
+use super::attention::{AttentionState, LocalAttention};
 use super::linear::{floats, floats_mut};
 
 /// Shape of one trunk.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ConvNeXtConfig {
     /// Channels of the trunk.
     pub width: i64,
@@ -19,6 +20,12 @@ pub struct ConvNeXtConfig {
     pub kernel: i64,
     /// Dilation of each block's convolution; its length is the number of blocks.
     pub dilations: Vec<i64>,
+    /// Heads of a layer of causal local attention after half of the blocks; 0: there is none.
+    #[serde(default)]
+    pub attention_heads: i64,
+    /// Frames that it hears, the present one included.
+    #[serde(default)]
+    pub attention_window: i64,
 }
 
 /// One block: causal depthwise convolution, layer norm, two linear layers, residual.
@@ -42,6 +49,7 @@ type BlockState = Tensor;
 #[derive(Debug, Default)]
 pub struct TrunkState {
     blocks: Vec<BlockState>,
+    attention: Option<AttentionState>,
 }
 
 impl ConvNeXt {
@@ -190,6 +198,7 @@ impl ConvNeXt {
 #[derive(Debug)]
 pub struct Trunk {
     blocks: Vec<ConvNeXt>,
+    attention: Option<LocalAttention>,
     width: i64,
 }
 
@@ -205,7 +214,26 @@ impl Trunk {
         };
         Self {
             blocks: config.dilations.iter().enumerate().map(block).collect(),
+            attention: (config.attention_heads > 0).then(|| {
+                LocalAttention::new(
+                    &(path / "attention"),
+                    config.width,
+                    config.attention_heads,
+                    config.attention_window,
+                )
+            }),
             width: config.width,
+        }
+    }
+
+    /// Prepares for live frames; see [`Linear::settle`].
+    pub fn settle(&mut self) {
+        for block in &mut self.blocks {
+            block.expand.settle();
+            block.project.settle();
+        }
+        if let Some(attention) = &mut self.attention {
+            attention.settle();
         }
     }
 
@@ -229,16 +257,25 @@ impl Trunk {
         };
         TrunkState {
             blocks: self.blocks.iter().map(empty).collect(),
+            attention: self
+                .attention
+                .as_ref()
+                .map(|_| LocalAttention::state(batch, self.width, like)),
         }
     }
 
     /// `x`: `[batch, frames, width]`, any number of frames ≥ 1, going on from `state`.
     pub fn forward(&self, x: &Tensor, modulation: &Modulation, state: &mut TrunkState) -> Tensor {
         let mut h = x.shallow_clone();
-        for ((block, condition), past) in
-            self.blocks.iter().zip(&modulation.0).zip(&mut state.blocks)
-        {
+        let middle = self.blocks.len() / 2;
+        let blocks = self.blocks.iter().zip(&modulation.0).zip(&mut state.blocks);
+        for (index, ((block, condition), past)) in blocks.enumerate() {
             h = block.forward(&h, condition, past);
+            if let (true, Some(attention), Some(past)) =
+                (index + 1 == middle, &self.attention, &mut state.attention)
+            {
+                h = attention.forward(&h, past);
+            }
         }
         h
     }

@@ -1,9 +1,10 @@
 //! A linear layer that is fast for one frame as well.
 
+use half::f16;
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 
-use super::kernel::matrix_vector;
+use super::kernel::{Weights, matrix_vector};
 use super::precision;
 
 /// `y = x Wᵀ + b` on the last dimension.
@@ -11,6 +12,8 @@ use super::precision;
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
+    /// The same weights in half precision, where nothing is lost by it.
+    half: Option<Vec<f16>>,
 }
 
 impl Linear {
@@ -22,7 +25,23 @@ impl Linear {
             path.var("weight", &[outputs, inputs], Init::Orthogonal { gain })
         };
         let bias = path.zeros("bias", &[outputs]);
-        Self { weight, bias }
+        Self {
+            weight,
+            bias,
+            half: None,
+        }
+    }
+
+    /// Prepares for live frames: call it when the weights are final, as a pack's are. They are read
+    /// in half precision then, if they hold nothing that it cannot.
+    pub fn settle(&mut self) {
+        let weight = self.weight.detach().contiguous();
+        let half: Vec<f16> = floats(&weight).iter().map(|&v| f16::from_f32(v)).collect();
+        let lossless = half
+            .iter()
+            .zip(floats(&weight))
+            .all(|(h, v)| h.to_f32() == *v);
+        self.half = lossless.then_some(half);
     }
 
     /// `x`: `[…, inputs]` → `[…, outputs]`.
@@ -65,7 +84,11 @@ impl Linear {
 
     /// One row through the plain kernel; see [`Self::fits_kernel`].
     pub(super) fn apply(&self, input: &[f32], output: &mut [f32]) {
-        matrix_vector(floats(&self.weight), floats(&self.bias), input, output);
+        let weight = match &self.half {
+            Some(half) => Weights::Half(half),
+            None => Weights::Float(floats(&self.weight)),
+        };
+        matrix_vector(weight, floats(&self.bias), input, output);
     }
 
     /// Length of an output row.

@@ -18,6 +18,6 @@ pub fn set_mixed(on: bool) {
 }
 
 /// The reduced kind, where mixed precision is on and gradients can be wanted.
-pub(super) fn reduced() -> Option<Kind> {
+pub(crate) fn reduced() -> Option<Kind> {
     REDUCED.with(Cell::get).then_some(Kind::BFloat16)
 }

@@ -19,7 +19,7 @@ use crate::train::features::{BANDS, CENTRE, FLOOR, PITCH_HELD, loudness};
 pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;
 
 /// Seed of the breath noise: any value; the same one, so that a bounce repeats to the bit.
-const NOISE_SEED: u64 = 0x6d69_656e;
+pub(crate) const NOISE_SEED: u64 = 0x6d69_656e;
 /// Loudness under which the output is expanded downwards, natural log of power (about −56 dB): no
 /// training speech is as quiet as a muted track, and the generator would fill it with room noise.
 const HUSH: f32 = -13.0;
@@ -199,7 +199,7 @@ impl Converter {
             networks
                 .generator
                 .forward(content, &prosody, voice, &mut self.generator);
-        let hush = (sung.loudness - HUSH).min(0.0) * HUSH_SLOPE;
+        let hush = hush(sung.loudness);
         if hush < 0.0 {
             mel += f64::from(hush) * MEL_SCALE;
         }
@@ -262,6 +262,11 @@ impl Converter {
             }
         })
     }
+}
+
+/// Change of a frame's log mel that lets what is very quiet fall silent.
+pub(crate) fn hush(loudness: f32) -> f32 {
+    (loudness - HUSH).min(0.0) * HUSH_SLOPE
 }
 
 /// Controls within their ranges, whatever was handed in.

@@ -18,6 +18,8 @@ pub struct EmotionProsody {
     pub loudness_range: f32,
     /// Depth of a slow random wander of pitch, in octaves.
     pub tremor: f32,
+    /// Random change of pitch from frame to frame (10 ms), standard deviation in octaves.
+    pub jitter: f32,
 }
 
 impl EmotionProsody {
@@ -27,6 +29,7 @@ impl EmotionProsody {
         self.loudness_shift += weight * other.loudness_shift;
         self.loudness_range += weight * other.loudness_range;
         self.tremor += weight * other.tremor;
+        self.jitter += weight * other.jitter;
     }
 }
 
@@ -56,6 +59,8 @@ const fn emotion(
         loudness_shift,
         loudness_range,
         tremor,
+        // No published figure was found in these units.
+        jitter: 0.0,
     }
 }
 
@@ -153,8 +158,8 @@ impl ProsodyMapper {
         let e = self.effect;
         let sung_pitch = if voiced {
             let spread = (pitch - self.pitch_mean) * controls.intonation * e.pitch_range.exp();
-            let moved =
-                self.pitch_mean + spread + self.shift + e.pitch_shift + self.tremor(e.tremor);
+            let micro = self.tremor(e.tremor) + self.jitter(e.jitter);
+            let moved = self.pitch_mean + spread + self.shift + e.pitch_shift + micro;
             moved.exp2().clamp(50.0, 1000.0)
         } else {
             0.0
@@ -191,6 +196,7 @@ impl ProsodyMapper {
             (&mut e.loudness_shift, wanted.loudness_shift),
             (&mut e.loudness_range, wanted.loudness_range),
             (&mut e.tremor, wanted.tremor),
+            (&mut e.jitter, wanted.jitter),
             (&mut self.shift, shift),
         ] {
             *now += (then - *now) * share;
@@ -202,12 +208,26 @@ impl ProsodyMapper {
         if depth.abs() < 1e-5 {
             return 0.0;
         }
+        let noise = self.noise();
+        self.wander = 0.7 * self.wander + noise;
+        self.wander * depth
+    }
+
+    /// White noise of that standard deviation.
+    fn jitter(&mut self, deviation: f32) -> f32 {
+        if deviation.abs() < 1e-5 {
+            return 0.0;
+        }
+        // Even noise between −1 and 1 has a deviation of 1/√3.
+        self.noise() * 3.0_f32.sqrt() * deviation
+    }
+
+    /// Even noise between −1 and 1 (xorshift, Marsaglia 2003).
+    fn noise(&mut self) -> f32 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
-        let noise = self.random as f32 / u32::MAX as f32 * 2.0 - 1.0;
-        self.wander = 0.7 * self.wander + noise;
-        self.wander * depth
+        self.random as f32 / u32::MAX as f32 * 2.0 - 1.0
     }
 }
 

@@ -7,26 +7,33 @@
 //! and a discriminator that knows the voice judges it, while the encoder checks that the words
 //! are still heard.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::adversarial::{discriminator_loss, feature_matching, generator_loss, r1_penalty};
+use super::adversarial::{
+    accuracy, discriminator_loss, feature_matching, generator_loss, r1_penalty,
+};
 use super::augment::Strength;
-use super::batches::{FrameBatch, Pool, Shape, frame_batches};
+use super::batches::{FrameBatch, Pool, Shape, UNLABELLED, frame_batches};
 use super::checkpoint;
 use super::config::{AcousticConfig, TrainConfig};
 use super::losses::{masked_mean, mel_losses};
 use super::optimizer::{AdamW, WeightMean};
+use super::phone_reader::PhoneReader;
+use super::phones::LABELS;
 use super::session::Session;
-use crate::networks::{CONTENT, ContentEncoder, Generator, LOOK_AHEAD, MelDiscriminator};
+use crate::networks::{
+    CONTENT, ContentEncoder, Generator, LOOK_AHEAD, MelClassifier, MelDiscriminator,
+};
 use crate::nn::Linear;
+use crate::pack;
 
 /// The networks of this part with their training-only heads.
 #[derive(Debug)]
@@ -42,6 +49,9 @@ pub struct AcousticNetworks {
     teacher_head: Linear,
     speaker_hidden: Linear,
     speaker_head: Linear,
+    phone_hidden: Linear,
+    phone_head: Linear,
+    reader: PhoneReader,
 }
 
 impl AcousticNetworks {
@@ -66,6 +76,9 @@ impl AcousticNetworks {
             ),
             speaker_hidden: Linear::new(&(&root / "head" / "speaker_hidden"), CONTENT, 128, 1.4),
             speaker_head: Linear::new(&(&root / "head" / "speaker"), 128, speakers as i64, 0.5),
+            phone_hidden: Linear::new(&(&root / "head" / "phone_hidden"), CONTENT, 192, 1.4),
+            phone_head: Linear::new(&(&root / "head" / "phone"), 192, LABELS, 0.5),
+            reader: PhoneReader::new(&(&root / "head" / "reader"), 128, &[1, 2]),
             store,
         }
     }
@@ -75,6 +88,81 @@ impl AcousticNetworks {
     pub fn content(&self, heard: &Tensor) -> Tensor {
         let frames = heard.size()[1] - LOOK_AHEAD;
         self.encoder.encode(heard).narrow(1, LOOK_AHEAD, frames)
+    }
+
+    /// Begins with a pack's encoder, generator and voices instead of chance. `shipped` are the rows of
+    /// the pack's voices in the speaker table, `emphasis` what they were exported with.
+    ///
+    /// # Errors
+    /// When the pack cannot be read, or holds networks of other widths.
+    pub fn start_from(&self, path: &std::path::Path, shipped: &[i64], emphasis: f64) -> Result<()> {
+        let (_, tensors) = pack::read(path)?;
+        let table = tensors
+            .get("voices")
+            .with_context(|| format!("{path:?} has no voices"))?;
+        ensure!(
+            table.size() == [shipped.len() as i64, self.voices.size()[1]],
+            "{path:?} has voices {:?}, the recipe names {}",
+            table.size(),
+            shipped.len()
+        );
+        no_grad(|| {
+            for (name, mut variable) in self.store.variables() {
+                match tensors.get(&name) {
+                    Some(saved) if name != "voices" && saved.size() == variable.size() => {
+                        variable.copy_(saved);
+                    }
+                    // Blocks that the pack does not have begin as next to nothing.
+                    _ if name.ends_with("layer_scale") && !name.starts_with("head") => {
+                        let _ = variable.fill_(0.03);
+                    }
+                    _ => {}
+                }
+            }
+            let middle = table.mean_dim([0].as_slice(), true, None);
+            let voices = &middle + (table - &middle) / emphasis;
+            let mut all = self.voices.shallow_clone();
+            all.copy_(&(middle.expand_as(&all) + all.randn_like() * 0.05));
+            let rows = Tensor::from_slice(shipped).to_device(all.device());
+            let _ = all.index_copy_(0, &rows, &voices);
+        });
+        Ok(())
+    }
+
+    /// Cross-entropy of each frame's phone, and of the crops' sequences a phone.
+    fn phone_losses(&self, content: &Tensor, batch: &FrameBatch) -> (Tensor, Tensor) {
+        let zero = Tensor::zeros([], (Kind::Float, content.device()));
+        let rows: Vec<i64> = (0..batch.sequences.len())
+            .filter(|&row| !batch.sequences[row].is_empty())
+            .map(|row| row as i64)
+            .collect();
+        if rows.is_empty() {
+            return (zero.shallow_clone(), zero);
+        }
+        let index = Tensor::from_slice(&rows).to_device(content.device());
+        let content = content.index_select(0, &index);
+        let hidden = self.phone_hidden.forward(&content).relu();
+        let logits = self.phone_head.forward(&hidden).reshape([-1, LABELS]);
+        let frame = logits.cross_entropy_loss(
+            &batch.phones.index_select(0, &index).reshape([-1]),
+            None::<&Tensor>,
+            tch::Reduction::Mean,
+            UNLABELLED,
+            0.0,
+        );
+        let said: Vec<&[i64]> = rows
+            .iter()
+            .map(|&r| batch.sequences[r as usize].as_slice())
+            .collect();
+        let sequence = self.reader.loss(&content, &said);
+        (frame, sequence)
+    }
+
+    /// Phones read wrongly (inserted, left out, mistaken) and phones said, in crops `heard`
+    /// (`[batch, frames + LOOK_AHEAD, bands]`) with known sequences.
+    pub fn phone_errors(&self, heard: &Tensor, sequences: &[Vec<i64>]) -> (usize, usize) {
+        let content = no_grad(|| self.content(heard));
+        self.reader.errors(&content, sequences)
     }
 
     fn speaker_logits(&self, content: &Tensor) -> Tensor {
@@ -98,6 +186,8 @@ pub struct AcousticRun<'a> {
     pub mean_pitch: Vec<f32>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// A pack to begin stage 1 from, with the rows of its voices in the speaker table.
+    pub start: Option<(PathBuf, Vec<i64>)>,
     /// When to stop.
     pub deadline: Option<Instant>,
     /// Where to compute.
@@ -121,6 +211,9 @@ impl AcousticRun<'_> {
             tracing::info!("going on at step {step}; {misfits} variables start anew");
             optimizer.restore(&saved, step);
             mean.restore(&saved, step);
+        } else if let Some((start, shipped)) = &self.start {
+            networks.start_from(start, shipped, self.config.pack.emphasis)?;
+            mean = WeightMean::new(c.ema, checkpoint::named(&networks.store));
         }
         let shape = Shape {
             batch: c.batch,
@@ -129,7 +222,17 @@ impl AcousticRun<'_> {
         let seed = self.config.data.seed.wrapping_add(optimizer.step);
         let batches = frame_batches(self.pool.clone(), shape, Strength::default(), seed);
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), 7);
-        let names = ["mel", "change", "teacher", "speaker", "held_out_teacher"];
+        let names = [
+            "mel",
+            "change",
+            "teacher",
+            "phone",
+            "sequence",
+            "speaker",
+            "held_out_teacher",
+            "held_out_phone",
+            "held_out_phone_errors",
+        ];
         let mut session = Session::new(
             &self.folder,
             "acoustic",
@@ -137,19 +240,22 @@ impl AcousticRun<'_> {
             (optimizer.step, c.steps),
             self.deadline,
         )?;
-        let mut held_out_loss = f64::NAN;
+        let mut unseen = [f64::NAN; 3];
         while optimizer.step < c.steps && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let terms = self.reconstruction(networks, &batch, c);
             let rate = optimizer.learning_rate();
             let norm = optimizer.backward_step(&terms.total);
             mean.update();
-            if held_out_loss.is_nan() || optimizer.step.is_multiple_of(100) {
+            if unseen[0].is_nan() || optimizer.step.is_multiple_of(100) {
                 let batch = held_out.recv()?.to_device(self.device);
-                held_out_loss = no_grad(|| self.reconstruction(networks, &batch, c).values[2]);
+                let terms = no_grad(|| self.reconstruction(networks, &batch, c));
+                let (wrong, said) = networks.phone_errors(&batch.clean, &batch.sequences);
+                let share = wrong as f64 / (said as f64).max(1.0);
+                unseen = [terms.values[2], terms.values[3], share];
             }
             let mut values = terms.values.to_vec();
-            values.push(held_out_loss);
+            values.extend(unseen);
             session.record(optimizer.step, rate, norm, &values)?;
             if session.due() {
                 self.save(&path, networks, &optimizer, &mean)?;
@@ -178,29 +284,35 @@ impl AcousticRun<'_> {
         } else {
             Tensor::zeros([], (Kind::Float, self.device))
         };
-        // The gradient turns round on its way into the encoder (Ganin et al. 2016).
-        let reversed =
-            content.detach() * (1.0 + c.speaker_reversal) - &content * c.speaker_reversal;
-        let logits = networks.speaker_logits(&reversed);
-        let cross = logits.cross_entropy_loss(
-            &batch.speaker,
-            None::<&Tensor>,
-            tch::Reduction::None,
-            -100,
-            0.0,
-        );
+        let (phone, sequence) = networks.phone_losses(&noisy, batch);
+        let named = |content: &Tensor| {
+            let logits = networks.speaker_logits(content);
+            let none = None::<&Tensor>;
+            logits.cross_entropy_loss(&batch.speaker, none, tch::Reduction::None, -100, 0.0)
+        };
+        // The gradient turns round on its way into the encoder (Ganin et al. 2016), but only where the
+        // speaker is told better than by chance: there is nothing to win beyond, and the game would
+        // run away (it did, after 2,000 steps, to ten times the loss of chance).
+        let chance = (networks.voices.size()[0] as f64).ln();
+        let told = no_grad(|| named(&content).lt(chance).to_kind(Kind::Float));
+        let share = told.reshape([-1, 1, 1]) * c.speaker_reversal;
+        let reversed = content.detach() * (&share + 1.0) - &content * &share;
+        let cross = named(&reversed);
         let speaker = masked_mean(&cross, &batch.known);
-        let values = [&level, &change, &teacher, &speaker].map(|t| t.double_value(&[]));
+        let values =
+            [&level, &change, &teacher, &phone, &sequence, &speaker].map(|t| t.double_value(&[]));
         let total = level * c.mel_weight
             + change * c.delta_weight
             + teacher * c.teacher_weight
+            + phone * c.phone_weight
+            + sequence * c.phone_sequence_weight
             + speaker * 0.2;
         Terms { total, values }
     }
 
     fn save(
         &self,
-        path: &Path,
+        path: &std::path::Path,
         networks: &AcousticNetworks,
         optimizer: &AdamW,
         mean: &WeightMean,
@@ -217,8 +329,18 @@ impl AcousticRun<'_> {
         let c = &self.config.acoustic;
         let adversary_store = VarStore::new(self.device);
         let root = adversary_store.root();
-        let adversary =
-            MelDiscriminator::new(&root, networks.voices.size()[0], 8, c.discriminator_width);
+        let adversary = MelDiscriminator::new(
+            &root,
+            networks.voices.size()[0],
+            8,
+            c.discriminator_width,
+            c.discriminator_norm,
+        );
+        let classifier = MelClassifier::new(&(&root / "speaker"), 24, networks.voices.size()[0]);
+        let judges = Judges {
+            adversary,
+            classifier,
+        };
         let trained = || checkpoint::named_below(&networks.store, &["generator", "voices"]);
         let path = self.folder.join(STAGE2);
         let stage1 = checkpoint::read(&self.folder.join(STAGE1))?;
@@ -249,7 +371,11 @@ impl AcousticRun<'_> {
             "generator",
             "features",
             "content",
+            "speaker",
             "adversary",
+            "classifier",
+            "real_found",
+            "taken_for_real",
         ];
         let mut session = Session::new(
             &self.folder,
@@ -264,12 +390,14 @@ impl AcousticRun<'_> {
             let source = sources.recv()?.to_device(self.device);
             let rate = generator_adam.learning_rate();
             let (loss, mut values, fake) =
-                self.conversion(networks, &adversary, &real, &source, c, &mut rng);
+                self.conversion(networks, &judges, &real, &source, c, &mut rng);
             let norm = generator_adam.backward_step(&loss);
             mean.update();
-            let loss = self.judge(&adversary, &real, &fake, c);
-            values.push(loss.double_value(&[]));
-            adversary_adam.backward_step(&loss);
+            let (verdict, right, accepted) = self.judge(&judges.adversary, &real, &fake, c);
+            let named = self.name_speakers(&judges.classifier, &real, &source, &fake);
+            values.extend([&verdict, &named].map(|t| t.double_value(&[])));
+            values.extend([right, accepted]);
+            adversary_adam.backward_step(&(verdict + named));
             session.record(generator_adam.step, rate, norm, &values)?;
             if session.due() {
                 self.save_conversion(
@@ -294,7 +422,7 @@ impl AcousticRun<'_> {
 
     fn save_conversion(
         &self,
-        path: &Path,
+        path: &std::path::Path,
         networks: &AcousticNetworks,
         adversary: &VarStore,
         adams: (&AdamW, &AdamW),
@@ -316,7 +444,7 @@ impl AcousticRun<'_> {
     fn conversion(
         &self,
         networks: &AcousticNetworks,
-        adversary: &MelDiscriminator,
+        judges: &Judges,
         real: &FrameBatch,
         source: &FrameBatch,
         c: &AcousticConfig,
@@ -341,6 +469,7 @@ impl AcousticRun<'_> {
             .generator
             .generate(&source_content, &prosody, &embedding);
         let neutral = target.zeros_like();
+        let adversary = &judges.adversary;
         let verdict_same = adversary.judge(&same, &real.speaker, &real.emotion.zeros_like());
         let verdict_converted = adversary.judge(&converted, &target, &neutral);
         let verdict_real =
@@ -354,13 +483,22 @@ impl AcousticRun<'_> {
         let consistency = (heard - source_content.narrow(1, 0, frames))
             .abs()
             .mean(Kind::Float);
-        let values =
-            [&level, &change, &adversarial, &features, &consistency].map(|t| t.double_value(&[]));
+        let speaker = judges.speaker_loss(&disturbed(&converted), &target);
+        let values = [
+            &level,
+            &change,
+            &adversarial,
+            &features,
+            &consistency,
+            &speaker,
+        ]
+        .map(|t| t.double_value(&[]));
         let total = level * c.mel_weight
             + change * c.delta_weight
             + adversarial * c.adversarial_weight
             + features * c.feature_weight
-            + consistency * c.consistency_weight;
+            + consistency * c.consistency_weight
+            + speaker * c.speaker_weight;
         let fake = Fake {
             same: same.detach(),
             converted: converted.detach(),
@@ -369,13 +507,14 @@ impl AcousticRun<'_> {
         (total, values.to_vec(), fake)
     }
 
+    /// The discriminator's loss; the shares of real and of converted patches that it takes for real.
     fn judge(
         &self,
         adversary: &MelDiscriminator,
         real: &FrameBatch,
         fake: &Fake,
         c: &AcousticConfig,
-    ) -> Tensor {
+    ) -> (Tensor, f64, f64) {
         let neutral = real.emotion.zeros_like();
         let input = if c.r1_weight > 0.0 {
             real.mel.detach().set_requires_grad(true)
@@ -391,7 +530,27 @@ impl AcousticRun<'_> {
         if c.r1_weight > 0.0 {
             loss += r1_penalty(&verdict.scores, &input) * (c.r1_weight / 2.0);
         }
-        loss
+        let (right, accepted) = accuracy(formula, &verdict.scores, &converted.scores);
+        (loss, right, accepted)
+    }
+
+    /// The classifier's loss: it names the speakers of real sound, and in converted sound the source.
+    fn name_speakers(
+        &self,
+        classifier: &MelClassifier,
+        real: &FrameBatch,
+        source: &FrameBatch,
+        fake: &Fake,
+    ) -> Tensor {
+        let loss = |mel: &Tensor, who: &Tensor, known: &Tensor| {
+            let logits = classifier.logits(&disturbed(mel));
+            let none = None::<&Tensor>;
+            let each = logits.cross_entropy_loss(who, none, tch::Reduction::None, -100, 0.05);
+            masked_mean(&each, known)
+        };
+        loss(&real.mel, &real.speaker, &real.known)
+            + loss(&source.mel, &source.speaker, &source.known)
+            + loss(&fake.converted, &source.speaker, &source.known) * 0.5
     }
 
     fn random_voices(&self, count: i64, rng: &mut StdRng) -> Tensor {
@@ -421,9 +580,36 @@ impl AcousticRun<'_> {
     }
 }
 
+/// The networks that the generator plays against in stage 2.
+struct Judges {
+    adversary: MelDiscriminator,
+    classifier: MelClassifier,
+}
+
+impl Judges {
+    fn speaker_loss(&self, mel: &Tensor, who: &Tensor) -> Tensor {
+        self.classifier.logits(mel).cross_entropy_for_logits(who)
+    }
+}
+
+/// Level, noise and a lost stretch of time change at random, so that a classifier of speakers cannot
+/// hold on to what no listener hears. Bands above 8 kHz, which half of the corpora lack, are left out.
+fn disturbed(mel: &Tensor) -> Tensor {
+    let size = mel.size();
+    let gain = Tensor::randn([size[0], 1, 1], (Kind::Float, mel.device())) * 0.2;
+    let noisy = mel + gain + mel.randn_like() * 0.08;
+    let heard = Tensor::ones_like(mel);
+    let narrow = size[2] - NARROW_BANDS;
+    let _ = heard.narrow(2, NARROW_BANDS, narrow).fill_(0.0);
+    noisy * heard
+}
+
+/// Bands that every corpus fills, to 8 kHz.
+const NARROW_BANDS: i64 = 84;
+
 struct Terms {
     total: Tensor,
-    values: [f64; 4],
+    values: [f64; 6],
 }
 
 struct Fake {

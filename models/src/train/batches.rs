@@ -10,9 +10,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::augment::{Strength, disturb};
 use super::features::{BANDS, CENTRE, FLOOR, FeatureSet, Features, Teacher, loudness};
+use super::phones::{Phone, Phones, SILENCE};
 use crate::networks::{CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY, normalise_value, prosody_features};
 use crate::streaming::Source;
 
+/// Label of a frame whose phone is not known; losses leave it out.
+pub const UNLABELLED: i64 = -100;
 /// Bands that a corpus of 16 kHz fills.
 const NARROW_BANDS: usize = 84;
 
@@ -44,6 +47,8 @@ pub struct Pool {
     pub features: Arc<FeatureSet>,
     /// A recogniser's features, where there is one.
     pub teacher: Option<Arc<Teacher>>,
+    /// What is said and when, where it is known.
+    pub phones: Option<Arc<Phones>>,
 }
 
 impl Pool {
@@ -55,7 +60,14 @@ impl Pool {
             items,
             features,
             teacher,
+            phones: None,
         }
+    }
+
+    /// The same with phone labels.
+    pub fn with_phones(mut self, phones: Option<Arc<Phones>>) -> Self {
+        self.phones = phones;
+        self
     }
 
     /// Draws by weight.
@@ -93,6 +105,10 @@ pub struct FrameBatch {
     pub teacher: Tensor,
     /// 1 where the teacher's values count, `[batch, frames, 1]`.
     pub teacher_mask: Tensor,
+    /// Phone label of each frame, [`UNLABELLED`] where unknown, `[batch, frames]`.
+    pub phones: Tensor,
+    /// Labels of the phones whose middle lies in each crop, one after another; empty where unknown.
+    pub sequences: Vec<Vec<i64>>,
     /// 1 where the mel counts, `[batch, frames, MEL]`.
     pub mask: Tensor,
     /// `[batch]`, 0 where unknown.
@@ -114,6 +130,8 @@ impl FrameBatch {
             prosody: to(&self.prosody),
             teacher: to(&self.teacher),
             teacher_mask: to(&self.teacher_mask),
+            phones: to(&self.phones),
+            sequences: self.sequences.clone(),
             mask: to(&self.mask),
             speaker: to(&self.speaker),
             known: to(&self.known),
@@ -215,6 +233,8 @@ fn frame_batch(
     let mut prosody = Vec::with_capacity(batch * frames * PROSODY as usize);
     let mut teacher = vec![0.0_f32; batch * frames * size];
     let mut teacher_mask = vec![0.0_f32; batch * frames];
+    let mut phones = vec![UNLABELLED; batch * frames];
+    let mut sequences = vec![Vec::new(); batch];
     let (mut speaker, mut known, mut emotion) = (Vec::new(), Vec::new(), Vec::new());
     for row in 0..batch {
         let item = pool.draw(cumulative, rng);
@@ -256,6 +276,12 @@ fn frame_batch(
                 }
             }
         }
+        let said = pool.phones.as_ref().and_then(|p| p.get(&item.teacher_key));
+        if let Some(said) = said {
+            let length = frames.min(total - start.min(total));
+            let labels = &mut phones[row * frames..][..length];
+            sequences[row] = label_frames(said, item.rate, start, labels);
+        }
         speaker.push(item.speaker.max(0));
         known.push(if known_here { 1.0_f32 } else { 0.0 });
         emotion.push(item.emotion);
@@ -268,11 +294,50 @@ fn frame_batch(
         prosody: Tensor::from_slice(&prosody).reshape([b, f, PROSODY]),
         teacher: Tensor::from_slice(&teacher).reshape([b, f, size as i64]),
         teacher_mask: Tensor::from_slice(&teacher_mask).reshape([b, f, 1]),
+        phones: Tensor::from_slice(&phones).reshape([b, f]),
+        sequences,
         mask: Tensor::from_slice(&mask).reshape([b, f, MEL]),
         speaker: Tensor::from_slice(&speaker),
         known: Tensor::from_slice(&known),
         emotion: Tensor::from_slice(&emotion),
     }
+}
+
+/// A whole recording as the content encoder hears it, undisturbed: normalised log mel
+/// `[1, frames, CONTENT_MEL]`.
+pub fn clean_content_input(features: &Features) -> Tensor {
+    let values: Vec<f32> = features
+        .mel
+        .iter()
+        .flat_map(|frame| frame[..CONTENT_MEL as usize].iter())
+        .map(|v| normalise_value(v.to_f32()))
+        .collect();
+    Tensor::from_slice(&values).reshape([1, features.mel.len() as i64, CONTENT_MEL])
+}
+
+/// Writes the label of each mel frame from `start` on; returns the labels of the phones whose middle
+/// lies among them. `rate`: how fast the recording is played.
+fn label_frames(said: &[Phone], rate: f64, start: usize, labels: &mut [i64]) -> Vec<i64> {
+    // A frame is where its window's middle is.
+    let frame = |seconds: f32| {
+        let samples = f64::from(seconds) / rate * f64::from(mien_face::SAMPLE_RATE) + CENTRE as f64;
+        (samples / mien_face::FRAME as f64 - 1.0).round() - start as f64
+    };
+    labels.fill(i64::from(SILENCE));
+    let last = labels.len() as f64;
+    let mut sequence = Vec::new();
+    for phone in said {
+        let (from, to) = (frame(phone.start), frame(phone.end));
+        if to <= 0.0 || from >= last {
+            continue;
+        }
+        let inside = from.max(0.0) as usize..to.min(last) as usize;
+        labels[inside].fill(i64::from(phone.label));
+        if (0.0..last).contains(&((from + to) / 2.0)) {
+            sequence.push(i64::from(phone.label));
+        }
+    }
+    sequence
 }
 
 fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) -> SoundBatch {
@@ -330,5 +395,27 @@ fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) 
         noise: Tensor::from_slice(&noise).reshape([b, f, h]),
         sound: Tensor::from_slice(&sound).reshape([b, f * h]),
         band: Tensor::from_slice(&band).to_kind(Kind::Float),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phones_fall_on_the_frames_that_hear_them() {
+        let phone = |label, start, end| Phone { label, start, end };
+        let said = [phone(3, 0.1, 0.2), phone(4, 0.2, 0.3), phone(5, 0.6, 0.9)];
+        let mut labels = [0; 40];
+        // Frame 10 has its middle at 95 ms; the crop begins at frame 5.
+        let sequence = label_frames(&said, 1.0, 5, &mut labels);
+        assert_eq!(sequence, [3, 4]);
+        assert_eq!(labels[4..7], [0, 0, 3]);
+        assert_eq!(labels[14..17], [3, 3, 4]);
+        assert_eq!(labels[39], 0);
+        // Played at twice the rate everything comes at half the time.
+        let mut labels = [0; 40];
+        assert_eq!(label_frames(&said, 2.0, 0, &mut labels), [3, 4, 5]);
+        assert_eq!(labels[4..7], [0, 0, 3]);
     }
 }

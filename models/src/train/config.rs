@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::networks::NetworkConfig;
+use crate::networks::{NetworkConfig, WeightNorm};
 
 /// A whole recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub struct TrainConfig {
     pub vocoder: VocoderConfig,
     /// Emotion adapter and prosody.
     pub emotion: EmotionConfig,
+    /// Emotion classifier of `mien evaluate`.
+    pub classifier: ClassifierConfig,
+    /// Speaker encoder: verifier of `mien evaluate`, and instant voices.
+    pub speaker: SpeakerTrainingConfig,
     /// The pack that is made.
     pub pack: PackConfig,
 }
@@ -132,6 +136,10 @@ pub struct AcousticConfig {
     /// How many of the teacher's values are used, from the one of most variance on: the last ones
     /// are mostly noise to a causal encoder.
     pub teacher_values: usize,
+    /// Weight of each frame's phone, told from the content (needs transcripts and a teacher).
+    pub phone_weight: f64,
+    /// Weight of the crop's phone sequence by temporal classification (Graves et al. 2006).
+    pub phone_sequence_weight: f64,
     /// Weight of the adversarial speaker head on the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
@@ -142,12 +150,17 @@ pub struct AcousticConfig {
     pub feature_weight: f64,
     /// Stage 2: weight of the content that the encoder hears in converted sound.
     pub consistency_weight: f64,
+    /// Stage 2: weight of the speaker classifier on converted sound, which learns to find the source
+    /// in it (the source classifier of StarGANv2-VC, Li et al. 2021).
+    pub speaker_weight: f64,
     /// Formula of the adversarial loss.
     pub adversarial_loss: AdversarialLoss,
     /// Weight of the R1 penalty (Mescheder et al. 2018); 0: off.
     pub r1_weight: f64,
     /// Channels of the discriminator's first layer.
     pub discriminator_width: i64,
+    /// How the discriminator's weights are kept in bounds.
+    pub discriminator_norm: WeightNorm,
     /// Stage 1.
     pub optimizer: OptimizerConfig,
     /// Stage 2, generator.
@@ -169,14 +182,18 @@ impl Default for AcousticConfig {
             delta_weight: 2.0,
             teacher_weight: 1.0,
             teacher_values: 32,
+            phone_weight: 0.3,
+            phone_sequence_weight: 0.2,
             speaker_reversal: 0.2,
             content_noise: 0.2,
             adversarial_weight: 0.3,
             feature_weight: 0.5,
             consistency_weight: 1.0,
+            speaker_weight: 0.1,
             adversarial_loss: AdversarialLoss::LeastSquares,
             r1_weight: 0.0,
             discriminator_width: 16,
+            discriminator_norm: WeightNorm::None,
             optimizer: OptimizerConfig::default(),
             generator_optimizer: OptimizerConfig {
                 learning_rate: 3e-4,
@@ -208,10 +225,19 @@ pub struct VocoderConfig {
     pub frames: usize,
     /// Lengths of the Fourier transforms of the spectral loss.
     pub resolutions: Vec<i64>,
-    /// Lengths of the discriminators' transforms.
+    /// How far the spectral loss follows the ear's sensitivity to frequency (A-weighting): 0 counts all
+    /// frequencies alike, 1 wholly.
+    pub ear_weight: f64,
+    /// Lengths of the spectrogram discriminators' transforms; empty: none of them.
     pub discriminator_resolutions: Vec<i64>,
-    /// Channels of the discriminators.
+    /// Channels of the spectrogram discriminators.
     pub discriminator_width: i64,
+    /// Periods of the waveform discriminators, in samples; empty: none of them.
+    pub discriminator_periods: Vec<i64>,
+    /// Channels of their first layer.
+    pub period_width: i64,
+    /// How the discriminators' weights are kept in bounds.
+    pub discriminator_norm: WeightNorm,
     /// Weight of the adversarial loss.
     pub adversarial_weight: f64,
     /// Weight of feature matching.
@@ -234,8 +260,12 @@ impl Default for VocoderConfig {
             batch: 8,
             frames: 100,
             resolutions: vec![2048, 1024, 512, 256],
+            ear_weight: 0.5,
             discriminator_resolutions: vec![1024, 512],
             discriminator_width: 16,
+            discriminator_periods: vec![2, 3, 5, 7, 11],
+            period_width: 8,
+            discriminator_norm: WeightNorm::None,
             adversarial_weight: 0.1,
             feature_weight: 0.5,
             adversarial_loss: AdversarialLoss::LeastSquares,
@@ -272,8 +302,18 @@ pub struct EmotionConfig {
     pub consistency_weight: f64,
     /// L1 weight on the change itself, so that it moves no more than it must.
     pub change_weight: f64,
-    /// Optimiser of the adapter and of the actors' embeddings.
+    /// Weight of the discriminator that compares performances with natural acted speech.
+    pub adversarial_weight: f64,
+    /// Formula of that loss.
+    pub adversarial_loss: AdversarialLoss,
+    /// How much the classifiers learn that performances are neutral speech in truth.
+    pub source_weight: f64,
+    /// Weight that holds the learned prosody near what was measured on actors.
+    pub prosody_weight: f64,
+    /// Optimiser of the adapter, of the prosody and of the actors' embeddings.
     pub optimizer: OptimizerConfig,
+    /// Optimiser of the classifiers and of the discriminator.
+    pub judges_optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
     pub ema: f64,
 }
@@ -288,8 +328,139 @@ impl Default for EmotionConfig {
             classifier_weight: 0.3,
             consistency_weight: 0.5,
             change_weight: 0.05,
+            adversarial_weight: 0.2,
+            adversarial_loss: AdversarialLoss::LeastSquares,
+            source_weight: 0.5,
+            prosody_weight: 0.5,
             optimizer: OptimizerConfig::default(),
+            judges_optimizer: OptimizerConfig {
+                learning_rate: 5e-4,
+                beta1: 0.5,
+                ..OptimizerConfig::default()
+            },
             ema: 0.998,
+        }
+    }
+}
+
+/// Emotion classifier that judges for `mien evaluate`; no part of a pack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassifierConfig {
+    /// Steps.
+    pub steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Channels of the first layer.
+    pub width: i64,
+    /// Share of the wanted answer that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Largest stretch of the frequency axis of what it hears, as a natural log: other actors.
+    pub tract: f32,
+    /// Optimiser.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+}
+
+impl Default for ClassifierConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1600,
+            batch: 24,
+            frames: 240,
+            width: 20,
+            label_smoothing: 0.1,
+            tract: 0.12,
+            optimizer: OptimizerConfig {
+                learning_rate: 2e-3,
+                warm_up: 100,
+                weight_decay: 0.05,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.995,
+        }
+    }
+}
+
+/// Speaker encoder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpeakerTrainingConfig {
+    /// Steps.
+    pub steps: u64,
+    /// Speakers of a batch, two crops of each.
+    pub speakers: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Also learn from the `emotion_corpora`. Such an encoder goes into no pack, as their licences
+    /// would go with it.
+    pub acted: bool,
+    /// Share of each corpus's speakers that is kept for validation, besides those that `[data]` keeps:
+    /// an error rate over a handful of speakers says little.
+    pub held_out: f64,
+    /// Copies of each speaker with the frequency axis and the tempo stretched by that factor (1 = as it
+    /// is); each counts as another speaker.
+    pub copies: Vec<f64>,
+    /// How often the unstretched copy is drawn.
+    pub original: f64,
+    /// A speaker is drawn by minutes of speech to this power: 0 all alike, 1 by length.
+    pub balance: f64,
+    /// Additive angular margin in radians (ArcFace, Deng et al. 2019).
+    pub margin: f64,
+    /// Share of the steps over which the margin grows from 0.
+    pub margin_ramp: f64,
+    /// Scale of the cosines before the softmax.
+    pub scale: f64,
+    /// Weight of telling each crop's fellow among the batch's (angular prototypes, Chung et al. 2020,
+    /// with one crop as the prototype).
+    pub prototype_weight: f64,
+    /// Largest stretch of the frequency axis within one speaker, as a natural log.
+    pub tract: f32,
+    /// Largest swing of the equaliser, in nepers of power: recording channels.
+    pub equaliser: f32,
+    /// Chance of added noise.
+    pub noise: f64,
+    /// Chance of a room.
+    pub room: f64,
+    /// Chance of a low-passed band.
+    pub band_limit: f64,
+    /// Optimiser.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+}
+
+impl Default for SpeakerTrainingConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1200,
+            speakers: 32,
+            frames: 240,
+            acted: false,
+            held_out: 0.1,
+            copies: vec![0.88, 1.0, 1.14],
+            original: 0.5,
+            balance: 0.5,
+            margin: 0.2,
+            margin_ramp: 0.4,
+            scale: 25.0,
+            prototype_weight: 1.0,
+            tract: 0.02,
+            equaliser: 1.4,
+            noise: 0.4,
+            room: 0.3,
+            band_limit: 0.15,
+            optimizer: OptimizerConfig {
+                learning_rate: 4e-3,
+                warm_up: 60,
+                final_share: 0.02,
+                weight_decay: 0.05,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.99,
         }
     }
 }
@@ -311,6 +482,10 @@ pub struct PackConfig {
     /// How far each embedding is moved away from the middle of all speakers: 1 as trained, more
     /// makes a voice more itself and less like the average, at some cost in words.
     pub emphasis: f64,
+    /// How far the generator and the voices go from stage 1 to stage 2, 0 to 1: the mean of both stages'
+    /// weights keeps most of the likeness that the adversaries bring and most of the quality they take
+    /// (weight interpolation, Wortsman et al. 2022). `docs/training.md` has the figures.
+    pub adversarial_share: f64,
     /// What `mien evaluate` said of the voices, for the card.
     pub figures: Vec<String>,
     /// What it said of the emotions.
@@ -328,6 +503,7 @@ impl Default for PackConfig {
             emotion_licence: String::new(),
             version: "1".into(),
             emphasis: 1.0,
+            adversarial_share: 1.0,
             figures: Vec::new(),
             emotion_figures: Vec::new(),
             voices: Vec::new(),

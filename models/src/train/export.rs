@@ -23,7 +23,7 @@ pub struct VoiceFacts {
     pub minutes: f32,
 }
 
-/// Writes the voice pack; returns its path.
+/// Writes the voice pack; returns its path. `instant`: the weights of an instant voice, if it gets one.
 ///
 /// # Errors
 /// When the acoustic or the vocoder checkpoint is missing, or the file cannot be written.
@@ -33,6 +33,7 @@ pub fn voices(
     out: &Path,
     facts: &[VoiceFacts],
     corpora: &[String],
+    instant: Vec<(String, Tensor)>,
 ) -> Result<PathBuf> {
     let acoustic = read(run, "acoustic", "--stage acoustic")?;
     let converted = checkpoint::read(&run.join("convert.safetensors")).ok();
@@ -40,9 +41,16 @@ pub fn voices(
     let mut tensors: BTreeMap<String, Tensor> =
         below(&acoustic, &["content", "generator", "voices"]);
     if let Some(converted) = &converted {
-        tensors.extend(below(converted, &["generator", "voices"]));
+        for (name, after) in below(converted, &["generator", "voices"]) {
+            let mixed = match tensors.get(&name) {
+                Some(before) => before + (after - before) * config.pack.adversarial_share,
+                None => after,
+            };
+            tensors.insert(name, mixed);
+        }
     }
     tensors.extend(below(&vocoder, &["vocoder"]));
+    tensors.extend(instant);
     let table = tensors
         .remove("voices")
         .context("the acoustic checkpoint has no voices")?;
@@ -147,6 +155,19 @@ pub fn emotion(
         &below(&saved, &["emotion"]).into_iter().collect::<Vec<_>>(),
     )?;
     Ok(path)
+}
+
+/// The voice of every training speaker, `[speakers, voice]`, as the last stage left it.
+///
+/// # Errors
+/// When there is no acoustic checkpoint.
+pub fn voice_table(run: &Path) -> Result<Tensor> {
+    let acoustic = read(run, "acoustic", "--stage acoustic")?;
+    let converted = checkpoint::read(&run.join("convert.safetensors")).ok();
+    let last = converted.as_ref().and_then(|c| c.get("ema/voices"));
+    last.or(acoustic.get("ema/voices"))
+        .map(Tensor::shallow_clone)
+        .context("the acoustic checkpoint has no voices")
 }
 
 fn read(run: &Path, name: &str, how: &str) -> Result<Tensors> {

@@ -320,6 +320,18 @@ impl Teacher {
         Ok(())
     }
 
+    /// All frames of a recording on the teacher's own clock, the first `N` values of each.
+    pub fn values<const N: usize>(&self, key: &str) -> Option<Vec<[f32; N]>> {
+        let values = self.frames.get(key)?;
+        let first = |row: &[f16]| std::array::from_fn(|i| row.get(i).map_or(0.0, |v| v.to_f32()));
+        Some(values.chunks_exact(self.stored).map(first).collect())
+    }
+
+    /// Time of a (fractional) frame on the teacher's own clock.
+    pub fn seconds(&self, frame: f64) -> f64 {
+        (frame / self.rate_hz + self.offset_s).max(0.0)
+    }
+
     /// The teacher's values at a mel frame of a recording played at `rate`, by interpolation;
     /// `false` where it has none.
     pub fn at(&self, key: &str, rate: f64, frame: usize, out: &mut [f32]) -> bool {

@@ -30,8 +30,15 @@ pub fn mel_losses(out: &Tensor, target: &Tensor, mask: &Tensor) -> (Tensor, Tens
 }
 
 /// Multi-resolution spectral distance (Yamamoto et al. 2020): log magnitudes by L1 plus spectral
-/// convergence. `band`: share of the spectrum that counts, `[batch]`.
-pub fn spectral_loss(out: &Tensor, target: &Tensor, band: &Tensor, resolutions: &[i64]) -> Tensor {
+/// convergence, frequencies weighted by the ear. `band`: share of the spectrum that counts, `[batch]`;
+/// `ear`: 0 counts all frequencies alike, 1 follows [`ear_weights`].
+pub fn spectral_loss(
+    out: &Tensor,
+    target: &Tensor,
+    band: &Tensor,
+    resolutions: &[i64],
+    ear: f64,
+) -> Tensor {
     let mut total = Tensor::zeros([], (out.kind(), out.device()));
     for &length in resolutions {
         let a = log_magnitude(out, length);
@@ -42,7 +49,9 @@ pub fn spectral_loss(out: &Tensor, target: &Tensor, band: &Tensor, resolutions: 
             .unsqueeze(0)
             .le_tensor(&band.unsqueeze(1))
             .to_kind(out.kind());
-        let mask = mask.unsqueeze(1).expand_as(&a);
+        let weight = Tensor::from_slice(&ear_weights(bins as usize)).to_device(out.device()) * ear
+            + (1.0 - ear);
+        let mask = (mask * weight).unsqueeze(1).expand_as(&a);
         let logs = masked_mean(&(&a - &b).abs(), &mask);
         let (a, b) = (a.exp() * &mask, b.exp() * &mask);
         let convergence =
@@ -50,4 +59,37 @@ pub fn spectral_loss(out: &Tensor, target: &Tensor, band: &Tensor, resolutions: 
         total = total + logs + convergence * 0.5;
     }
     total / resolutions.len() as f64
+}
+
+/// The ear's sensitivity at `bins` frequencies from 0 to half the sample rate: the A-weighting's
+/// amplitude (IEC 61672-1) to the power of one half, as loudness grows, never under a tenth; mean 1.
+pub fn ear_weights(bins: usize) -> Vec<f32> {
+    let nyquist = f64::from(mien_face::SAMPLE_RATE) / 2.0;
+    let weight = |bin: usize| {
+        let f2 = (nyquist * bin as f64 / (bins - 1) as f64).powi(2);
+        let gain = |hz: f64| f2 + hz.powi(2);
+        let a = 1.2589 * 12194.0_f64.powi(2) * f2.powi(2)
+            / (gain(20.6) * (gain(107.7) * gain(737.9)).sqrt() * gain(12194.0));
+        a.sqrt().max(0.1) as f32
+    };
+    let weights: Vec<f32> = (0..bins).map(weight).collect();
+    let mean = weights.iter().sum::<f32>() / bins as f32;
+    weights.iter().map(|w| w / mean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ear_hears_best_where_the_standard_says() {
+        let weights = ear_weights(513);
+        let at = |hz: f32| weights[(hz / 12_000.0 * 512.0).round() as usize];
+        let decibel = |hz: f32| 40.0 * (at(hz) / at(1000.0)).log10();
+        // Published values of the A-weighting; a bin is 23 Hz wide.
+        assert!((decibel(250.0) + 8.6).abs() < 1.0, "{}", decibel(250.0));
+        assert!((decibel(4000.0) - 1.0).abs() < 0.3, "{}", decibel(4000.0));
+        let mean = weights.iter().sum::<f32>() / 513.0;
+        assert!((mean - 1.0).abs() < 1e-4);
+    }
 }

@@ -1,21 +1,24 @@
 //! Training of the vocoder: spectral distance first, then adversaries beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad};
 
-use super::adversarial::{discriminator_loss, feature_matching, generator_loss};
+use super::adversarial::{accuracy, discriminator_loss, feature_matching, generator_loss};
 use super::batches::{Pool, Shape, SoundBatch, sound_batches};
 use super::checkpoint;
-use super::config::TrainConfig;
+use super::config::{TrainConfig, VocoderConfig};
 use super::losses::spectral_loss;
 use super::optimizer::{AdamW, WeightMean};
 use super::session::Session;
-use crate::networks::{SourceSpectra, SpectrogramDiscriminators, Vocoder};
+use crate::networks::{
+    PeriodDiscriminators, SourceSpectra, SpectrogramDiscriminators, Verdict, Vocoder,
+};
+use crate::pack;
 
 /// A vocoder and its variables.
 #[derive(Debug)]
@@ -33,6 +36,56 @@ impl VocoderNetworks {
         let vocoder = Vocoder::new(&(store.root() / "vocoder"), &config.networks);
         Self { store, vocoder }
     }
+
+    /// Begins with a pack's vocoder instead of chance.
+    ///
+    /// # Errors
+    /// When the pack cannot be read, or its vocoder has other sizes.
+    pub fn start_from(&self, path: &Path) -> Result<()> {
+        let (_, tensors) = pack::read(path)?;
+        no_grad(|| {
+            for (name, mut variable) in self.store.variables() {
+                let saved = tensors
+                    .get(&name)
+                    .filter(|saved| saved.size() == variable.size())
+                    .with_context(|| format!("{path:?} has no {name} of this size"))?;
+                variable.copy_(saved);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// All networks that the vocoder plays against.
+#[derive(Debug)]
+struct Adversaries {
+    spectrograms: SpectrogramDiscriminators,
+    periods: PeriodDiscriminators,
+}
+
+impl Adversaries {
+    fn new(path: &tch::nn::Path, c: &VocoderConfig) -> Self {
+        Self {
+            spectrograms: SpectrogramDiscriminators::new(
+                path,
+                &c.discriminator_resolutions,
+                c.discriminator_width,
+                c.discriminator_norm,
+            ),
+            periods: PeriodDiscriminators::new(
+                path,
+                &c.discriminator_periods,
+                c.period_width,
+                c.discriminator_norm,
+            ),
+        }
+    }
+
+    fn judge(&self, sound: &Tensor) -> Vec<Verdict> {
+        let mut verdicts = self.spectrograms.judge(sound);
+        verdicts.extend(self.periods.judge(sound));
+        verdicts
+    }
 }
 
 /// What a run needs besides its networks.
@@ -43,6 +96,8 @@ pub struct VocoderRun<'a> {
     pub pool: Arc<Pool>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// A pack to begin from.
+    pub start: Option<PathBuf>,
     /// When to stop.
     pub deadline: Option<Instant>,
     /// Where to compute.
@@ -58,11 +113,7 @@ impl VocoderRun<'_> {
         let c = &self.config.vocoder;
         let total = c.steps + c.adversarial_steps;
         let adversary_store = VarStore::new(self.device);
-        let adversary = SpectrogramDiscriminators::new(
-            &adversary_store.root(),
-            &c.discriminator_resolutions,
-            c.discriminator_width,
-        );
+        let adversary = Adversaries::new(&adversary_store.root(), c);
         let named = || checkpoint::named(&networks.store);
         let mut adam = AdamW::new(&c.optimizer, named(), c.steps);
         let mut fine = AdamW::new(&c.adversarial_optimizer, named(), c.adversarial_steps);
@@ -83,6 +134,9 @@ impl VocoderRun<'_> {
             fine.restore(&saved, step.saturating_sub(c.steps));
             adversary_adam.restore(&saved, step.saturating_sub(c.steps));
             mean.restore(&saved, step);
+        } else if let Some(start) = &self.start {
+            networks.start_from(start)?;
+            mean = WeightMean::new(c.ema, named());
         }
         let shape = Shape {
             batch: c.batch,
@@ -93,7 +147,13 @@ impl VocoderRun<'_> {
             shape,
             self.config.data.seed.wrapping_add(step),
         );
-        let names = ["spectral", "generator", "features", "adversary"];
+        let names = [
+            "spectral",
+            "generator",
+            "features",
+            "adversary",
+            "taken_for_real",
+        ];
         let mut session = Session::new(
             &self.folder,
             "vocoder",
@@ -110,8 +170,14 @@ impl VocoderRun<'_> {
                 adam.learning_rate()
             };
             let sound = vocode(&networks.vocoder, &batch);
-            let spectral = spectral_loss(&sound, &batch.sound, &batch.band, &c.resolutions);
-            let mut values = vec![spectral.double_value(&[]), 0.0, 0.0, 0.0];
+            let spectral = spectral_loss(
+                &sound,
+                &batch.sound,
+                &batch.band,
+                &c.resolutions,
+                c.ear_weight,
+            );
+            let mut values = vec![spectral.double_value(&[]), 0.0, 0.0, 0.0, 0.0];
             let norm = if playing {
                 let fakes = adversary.judge(&sound);
                 let reals = no_grad(|| adversary.judge(&batch.sound));
@@ -130,11 +196,13 @@ impl VocoderRun<'_> {
                 let norm = fine.backward_step(&loss);
                 let fakes = adversary.judge(&sound.detach());
                 let reals = adversary.judge(&batch.sound);
-                let pairs = reals.iter().zip(&fakes);
-                let loss = sum(pairs
+                let pairs = || reals.iter().zip(&fakes);
+                let loss = sum(pairs()
                     .map(|(r, f)| discriminator_loss(formula, &r.scores, &f.scores))
                     .collect());
                 values[3] = loss.double_value(&[]);
+                let accepted = pairs().map(|(r, f)| accuracy(formula, &r.scores, &f.scores).1);
+                values[4] = accepted.sum::<f64>() / reals.len() as f64;
                 adversary_adam.backward_step(&loss);
                 norm
             } else {

@@ -23,8 +23,14 @@ pub enum PanelAction {
     ChooseVoice(String),
     /// Use these voices with these shares (2 to 8; the shares sum to 1).
     SetMorph(Vec<(String, f32)>),
-    /// Load the pack at this path.
+    /// Load this one of the packs that were found.
     LoadPack(PathBuf),
+    /// Take over a pack from elsewhere, and load it.
+    OpenPack(PathBuf),
+    /// Look for packs in this folder too; an empty path: only in the usual ones.
+    SetPacksFolder(PathBuf),
+    /// Use this engine library; an empty path: the one that is found.
+    SetEngine(PathBuf),
     /// Show a folder in the system's file manager.
     OpenFolder(PathBuf),
     /// Look for the engine and the packs again.
@@ -56,8 +62,10 @@ pub enum PanelAction {
         /// What it holds.
         sound: Sound,
     },
-    /// Read this preset and hand it to [`crate::Panel::apply_sound`].
+    /// Read this preset and hand it to [`crate::Panel::apply_preset`].
     LoadPreset(PathBuf),
+    /// Keep a preset from elsewhere among the user's, and hand it over as well.
+    ImportPreset(PathBuf),
     /// Delete this preset.
     DeletePreset(PathBuf),
     /// Set the dropout counter to 0.
@@ -77,10 +85,19 @@ pub enum FilePurpose {
     MyVoice(String),
     /// A pack to load.
     Pack,
+    /// A folder that packs lie in.
+    PacksFolder,
+    /// The engine library.
+    Engine,
     /// A preset to copy to the user's.
     ImportPreset,
     /// Where to write the current sound.
-    ExportPreset(Sound),
+    ExportPreset {
+        /// What to call the file, without an ending.
+        name: String,
+        /// What goes into it.
+        sound: Sound,
+    },
     /// A sound file to play in place of the microphone.
     Player,
 }

@@ -1,6 +1,7 @@
 //! The emotion: a wheel with a dot for mixing, a slider for each, the strength, and presets.
 
 use std::f32::consts::TAU;
+use std::sync::Arc;
 
 use egui::{
     Align2, Color32, CursorIcon, EventFilter, Key, Mesh, Pos2, Rect, Role, Sense, Shape, Stroke,
@@ -9,14 +10,13 @@ use egui::{
 use mien_face::{EMOTIONS, EmotionInfo};
 
 use crate::context::Cx;
-use crate::fonts;
 use crate::params::{EMOTION_PARAMS, ParamId};
 use crate::presets::FACTORY;
 use crate::theme::{Theme, fade, mix, oklch};
-use crate::view::Command;
 use crate::widgets::control::{FINE, is_fine};
 use crate::widgets::layout::{cut_bottom, cut_right, cut_top};
 use crate::widgets::{button, slider, text};
+use crate::{fonts, global};
 
 const COUNT: usize = EMOTIONS.len();
 /// Nearer than this to the centre, in the wheel's radius, the dot snaps to neutral.
@@ -33,6 +33,17 @@ const GAP: f32 = TAU / COUNT as f32 * 0.86;
 pub(crate) struct EmotionView {
     /// The dot while it is dragged, before snapping.
     dot: Option<Vec2>,
+    /// The disc behind the wheel as it was drawn last: making it costs more than all else here.
+    disc: Option<(Disc, Arc<Mesh>)>,
+}
+
+/// What the disc depends on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Disc {
+    centre: Pos2,
+    radius: f32,
+    anchors: [Vec2; COUNT],
+    theme: Theme,
 }
 
 /// Where the emotions lie between unpleasant and pleasant, quiet and excited, after Russell's
@@ -50,6 +61,50 @@ const CIRCUMPLEX: [(f32, f32); COUNT] = [
 /// The colours of feelings: hues in degrees, in the order of [`EMOTIONS`].
 const HUES: [f32; COUNT] = [90.0, 255.0, 25.0, 305.0, 60.0, 135.0, 195.0];
 
+/// Where an emotion lies between unpleasant and pleasant, quiet and excited (−1 to 1): as the pack
+/// tells, or by the table.
+fn place_of(index: usize, infos: &[EmotionInfo]) -> (f32, f32) {
+    let told = infos
+        .iter()
+        .find(|info| info.name == EMOTIONS[index] && (info.valence != 0.0 || info.arousal != 0.0));
+    told.map_or(CIRCUMPLEX[index], |info| (info.valence, info.arousal))
+}
+
+/// Valence and arousal (−1 to 1) of a mix at a strength.
+fn reading(weights: &[f32; COUNT], strength: f32, infos: &[EmotionInfo]) -> (f32, f32) {
+    let (mut valence, mut arousal, mut sum) = (0.0, 0.0, 0.0);
+    for (index, weight) in weights.iter().enumerate() {
+        let (pleasant, excited) = place_of(index, infos);
+        valence += weight * pleasant;
+        arousal += weight * excited;
+        sum += weight;
+    }
+    // A mix of several full emotions is a place between them, not beyond.
+    let scale = strength / sum.max(1.0);
+    (
+        (valence * scale).clamp(-1.0, 1.0),
+        (arousal * scale).clamp(-1.0, 1.0),
+    )
+}
+
+/// The reading in words.
+fn reading_words((valence, arousal): (f32, f32)) -> String {
+    let part = |value: f32, more: &str, less: &str| {
+        let percent = (value * 100.0).round();
+        match percent {
+            0.0 => None,
+            p if p > 0.0 => Some(format!("{more} {p:.0} %")),
+            p => Some(format!("{less} {:.0} %", -p)),
+        }
+    };
+    let parts = [
+        part(valence, "pleasant", "unpleasant"),
+        part(arousal, "excited", "quiet"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join("  ·  ")
+}
+
 /// Colour of an emotion as it is drawn on the wheel and its slider.
 fn color_of(index: usize, theme: Theme) -> Color32 {
     let chroma = if theme.vivid { 0.115 } else { 0.0 };
@@ -61,12 +116,8 @@ fn anchors(infos: &[EmotionInfo]) -> [Vec2; COUNT] {
     let mut angles: Vec<(usize, f32)> = EMOTIONS
         .iter()
         .enumerate()
-        .map(|(index, name)| {
-            let told = infos
-                .iter()
-                .find(|info| info.name == *name && (info.valence != 0.0 || info.arousal != 0.0));
-            let (valence, arousal) =
-                told.map_or(CIRCUMPLEX[index], |info| (info.valence, info.arousal));
+        .map(|(index, _)| {
+            let (valence, arousal) = place_of(index, infos);
             (index, (-arousal).atan2(valence).rem_euclid(TAU))
         })
         .collect();
@@ -151,9 +202,10 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         slider::tall(ui, cx, ParamId::Strength, strength);
         return;
     }
-    let width = (rest.width() * 0.45).clamp(160.0, 260.0);
+    let width = (rest.width() * 0.44).clamp(160.0, 300.0);
     let mut sliders = cut_right(&mut rest, width);
-    cut_right(&mut rest, 8.0);
+    cut_right(&mut rest, 14.0);
+    told(ui, cx, cut_bottom(&mut rest, 16.0));
     wheel(ui, cx, rest);
     let strength = cut_bottom(&mut sliders, 38.0);
     let row = ((sliders.height() - 8.0) / COUNT as f32).min(46.0);
@@ -177,6 +229,26 @@ fn summary(ui: &mut Ui, cx: &Cx, head: Rect) {
         cx.theme.dim,
     );
     text::spoken(ui, drawn, "emotion summary", &words);
+}
+
+/// The reading of the mix on the two axes of the wheel, under it.
+fn told(ui: &mut Ui, cx: &Cx, rect: Rect) {
+    let weights: [f32; COUNT] = EMOTION_PARAMS.map(|param| cx.value(param));
+    let told = reading(&weights, cx.value(ParamId::Strength), &cx.state.emotions);
+    let words = reading_words(told);
+    text::line(
+        ui,
+        rect.center(),
+        Align2::CENTER_CENTER,
+        rect.width(),
+        &words,
+        fonts::regular(11.0),
+        cx.theme.dim,
+    );
+    let about = format!("Valence {:+.2}, arousal {:+.2}", told.0, told.1);
+    text::spoken(ui, rect, "reading", &about).on_hover_text(
+        "Where the mix lies: right on the wheel is pleasant, up is excited, in percent of the utmost.",
+    );
 }
 
 fn words_of(cx: &Cx) -> String {
@@ -221,8 +293,7 @@ fn chips(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             .on_hover_text(preset.description)
             .clicked()
         {
-            cx.view.command = Some(Command::Apply(sound));
-            cx.view.presets.name = Some(preset.name.to_owned());
+            global::choose_factory(cx, preset);
         }
         left += width + 6.0;
     }
@@ -378,7 +449,7 @@ struct Drawn<'a> {
     hovered: bool,
 }
 
-fn draw(ui: &Ui, cx: &Cx, drawn: Drawn) {
+fn draw(ui: &Ui, cx: &mut Cx, drawn: Drawn) {
     let Drawn {
         rect,
         centre,
@@ -389,9 +460,20 @@ fn draw(ui: &Ui, cx: &Cx, drawn: Drawn) {
         hovered,
     } = drawn;
     let theme = cx.theme;
+    let disc = Disc {
+        centre,
+        radius,
+        anchors: *anchors,
+        theme,
+    };
+    let glow = match cx.view.emotion.disc.take() {
+        Some((known, mesh)) if known == disc => mesh,
+        _ => Arc::new(glow(&disc)),
+    };
+    cx.view.emotion.disc = Some((disc, glow.clone()));
     let painter = ui.painter();
     let strength = cx.value(ParamId::Strength);
-    painter.add(glow(centre, radius, anchors, theme));
+    painter.add(Shape::Mesh(glow));
     painter.circle_stroke(centre, radius, Stroke::new(1.0, theme.line));
     painter.circle_stroke(
         centre,
@@ -467,7 +549,13 @@ fn label(ui: &Ui, bounds: Rect, place: Pos2, outward: Vec2, word: &str, ink: Col
 }
 
 /// A disc that is tinted towards each emotion, and plain in the middle.
-fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], theme: Theme) -> Shape {
+fn glow(disc: &Disc) -> Mesh {
+    let Disc {
+        centre,
+        radius,
+        anchors,
+        theme,
+    } = *disc;
     let (dark, ground) = (theme.dark, theme.sunken);
     let vivid = if theme.vivid { 1.0 } else { 0.0 };
     const STEPS: u32 = 96;
@@ -509,7 +597,7 @@ fn glow(centre: Pos2, radius: f32, anchors: &[Vec2; COUNT], theme: Theme) -> Sha
             mesh.add_triangle(b + ring, a + ring + 1, b + ring + 1);
         }
     }
-    Shape::mesh(mesh)
+    mesh
 }
 
 #[cfg(test)]
@@ -531,6 +619,32 @@ mod tests {
         assert!(
             anchors[0].x > 0.5 && anchors[1].x < 0.0 && anchors[1].y > 0.0 && anchors[6].y > 0.0
         );
+    }
+
+    #[test]
+    fn a_mix_is_read_on_two_axes() {
+        let mut weights = [0.0; COUNT];
+        assert_eq!(reading_words(reading(&weights, 1.0, &[])), "");
+        weights[0] = 1.0;
+        assert_eq!(
+            reading_words(reading(&weights, 1.0, &[])),
+            "pleasant 85 %  ·  excited 45 %"
+        );
+        assert_eq!(reading(&weights, 0.0, &[]), (0.0, 0.0));
+        weights[1] = 1.0;
+        let (valence, arousal) = reading(&weights, 1.0, &[]);
+        assert!(
+            valence.abs() < 0.1 && arousal.abs() < 0.1,
+            "between the two"
+        );
+        let told = EmotionInfo {
+            name: "sad".into(),
+            valence: -1.0,
+            arousal: -1.0,
+            ..EmotionInfo::default()
+        };
+        weights[0] = 0.0;
+        assert_eq!(reading(&weights, 0.5, &[told]), (-0.5, -0.5));
     }
 
     #[test]

@@ -1,26 +1,26 @@
 //! The bar: preset, undo, A/B, gains, mix, pages, and the power button.
 
 use egui::{
-    Align2, CursorIcon, Popup, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui, WidgetInfo,
-    pos2, vec2,
+    Align2, CursorIcon, Popup, PopupCloseBehavior, Rect, Role, ScrollArea, Sense, Stroke, TextEdit,
+    Ui, WidgetInfo, pos2, vec2,
 };
 
 use crate::actions::{FilePurpose, PanelAction, Sound};
 use crate::context::Cx;
 use crate::params::ParamId;
-use crate::presets::FACTORY;
+use crate::presets::{FACTORY, FactoryPreset};
 use crate::theme::mix;
 use crate::view::{Command, Page, Slot};
 use crate::widgets::control::{context_menu, focus_ring};
-use crate::widgets::layout::{cut_left, cut_right};
+use crate::widgets::layout::{columns, cut_left, cut_right};
 use crate::widgets::{button, knob, menu, text};
 use crate::{fonts, icons};
 
 /// What the bar remembers.
 #[derive(Default)]
 pub(crate) struct PresetsView {
-    /// Name of the preset that was chosen last.
-    pub name: Option<String>,
+    /// The preset that was chosen last: its name and its sound.
+    pub chosen: Option<(String, Sound)>,
     /// Name under which to save.
     save_as: String,
     /// What was pasted to be imported.
@@ -29,6 +29,8 @@ pub(crate) struct PresetsView {
     pub open: bool,
 }
 
+/// Width of the list of presets.
+const MENU: f32 = 300.0;
 /// Width of a knob with its words.
 const KNOB: f32 = 86.0;
 /// Width of A, B and the copy button.
@@ -101,18 +103,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     for param in [ParamId::OutGain, ParamId::Mix, ParamId::InGain] {
         knob::small(ui, cx, param, cut_right(&mut rest, KNOB));
     }
-    if let Some(message) = &cx.state.message {
-        let drawn = text::line(
-            ui,
-            rest.center(),
-            Align2::CENTER_CENTER,
-            rest.width() - 8.0,
-            message,
-            fonts::regular(11.0),
-            cx.theme.dim,
-        );
-        text::spoken(ui, drawn, "message", message);
-    }
+    end_audition(ui, cx);
 }
 
 fn pages(cx: &Cx) -> Vec<(Page, &'static str, &'static str)> {
@@ -262,18 +253,16 @@ fn preset_box(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     }
     let id = ui.make_persistent_id("presets");
     let response = ui.interact(middle, id, Sense::click());
-    let name = cx
-        .view
-        .presets
-        .name
-        .clone()
-        .unwrap_or_else(|| "Presets".into());
+    let chosen = cx.view.presets.chosen.as_ref();
+    let name = chosen.map_or_else(|| "Presets".into(), |(name, _)| name.clone());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Presets"));
     ui.ctx()
         .accesskit_node_builder(id, |node| node.set_value(name.clone()));
-    let edited = is_edited(cx);
-    let shown = if edited { format!("{name} *") } else { name };
-    let ink = if cx.view.presets.name.is_some() || response.hovered() {
+    let shown = match is_edited(cx) {
+        true => format!("{name} ·  edited"),
+        false => name,
+    };
+    let ink = if cx.view.presets.chosen.is_some() || response.hovered() {
         theme.text
     } else {
         theme.dim
@@ -291,26 +280,26 @@ fn preset_box(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     if std::mem::take(&mut cx.view.presets.open) {
         Popup::open_id(ui.ctx(), Popup::default_response_id(&response));
     }
-    Popup::menu(&response).gap(6.0).width(270.0).show(|ui| {
-        ui.set_min_width(270.0);
-        preset_menu(ui, cx);
-    });
+    // It stays open while one listens and types; a choice closes it.
+    Popup::menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .gap(6.0)
+        .width(MENU)
+        .show(|ui| preset_menu(ui, cx));
     response
         .on_hover_cursor(CursorIcon::PointingHand)
         .on_hover_text("Presets: factory ones and yours");
 }
 
-/// Whether the sound is no longer that of the chosen factory preset.
+/// Whether the sound is no longer that of the chosen preset.
 fn is_edited(cx: &Cx) -> bool {
-    let Some(name) = &cx.view.presets.name else {
+    let Some((_, sound)) = &cx.view.presets.chosen else {
         return false;
     };
-    let Some(preset) = FACTORY.iter().find(|preset| preset.name == name) else {
-        return false;
-    };
-    preset.sound().values.iter().any(|(id, value)| {
+    let moved = sound.values.iter().any(|(id, value)| {
         ParamId::from_id(id).is_some_and(|param| (cx.value(param) - value).abs() > 1e-3)
-    })
+    });
+    moved || (!sound.voices.is_empty() && sound.voices != cx.state.morph)
 }
 
 /// The preset before or after the chosen one; the factory's come first, then the user's.
@@ -321,12 +310,8 @@ fn step(cx: &mut Cx, by: isize) {
         .map(|preset| preset.name)
         .chain(own.iter().map(|preset| preset.name.as_str()))
         .collect();
-    let now = cx
-        .view
-        .presets
-        .name
-        .as_deref()
-        .and_then(|name| names.iter().position(|other| *other == name));
+    let chosen = cx.view.presets.chosen.as_ref();
+    let now = chosen.and_then(|(name, _)| names.iter().position(|other| other == name));
     let next = match now {
         Some(now) => (now as isize + by).rem_euclid(names.len() as isize) as usize,
         None if by < 0 => names.len() - 1,
@@ -337,23 +322,41 @@ fn step(cx: &mut Cx, by: isize) {
 
 fn choose(cx: &mut Cx, index: usize) {
     if let Some(preset) = FACTORY.get(index) {
-        cx.view.command = Some(Command::Apply(preset.sound()));
-        cx.view.presets.name = Some(preset.name.to_owned());
+        choose_factory(cx, preset);
     } else if let Some(preset) = cx.state.presets.get(index - FACTORY.len()) {
         cx.push(PanelAction::LoadPreset(preset.path.clone()));
-        cx.view.presets.name = Some(preset.name.clone());
+    }
+}
+
+/// Takes over a preset of the factory's.
+pub(crate) fn choose_factory(cx: &mut Cx, preset: &FactoryPreset) {
+    let sound = preset.sound();
+    cx.view.presets.chosen = Some((preset.name.to_owned(), sound.clone()));
+    cx.view.command = Some(Command::Apply(sound));
+}
+
+/// Goes back to the own sound when the button that lets a preset be heard is let go of.
+fn end_audition(ui: &Ui, cx: &mut Cx) {
+    if cx.view.before_audition.is_some() && !ui.input(|input| input.pointer.primary_down()) {
+        cx.view.command = Some(Command::EndAudition);
     }
 }
 
 fn preset_menu(ui: &mut Ui, cx: &mut Cx) {
     let theme = cx.theme;
     ui.spacing_mut().item_spacing.y = 1.0;
-    let chosen = cx.view.presets.name.clone();
-    ScrollArea::vertical().max_height(264.0).show(ui, |ui| {
-        ui.set_min_width(262.0);
-        menu::title(ui, theme, "Yours");
-        if cx.state.presets.is_empty() {
-            menu::item(ui, theme, "None yet: save one below", "", false);
+    ui.set_width(MENU);
+    let chosen = cx
+        .view
+        .presets
+        .chosen
+        .as_ref()
+        .map(|(name, _)| name.clone());
+    let list = (ui.ctx().content_rect().height() - 260.0).clamp(120.0, 330.0);
+    ScrollArea::vertical().max_height(list).show(ui, |ui| {
+        ui.set_min_width(MENU);
+        if !cx.state.presets.is_empty() {
+            menu::title(ui, theme, "Yours");
         }
         for (index, preset) in cx.state.presets.iter().enumerate() {
             let on = chosen.as_deref() == Some(preset.name.as_str());
@@ -361,51 +364,65 @@ fn preset_menu(ui: &mut Ui, cx: &mut Cx) {
                 choose(cx, FACTORY.len() + index);
             }
         }
-        menu::title(ui, theme, "Factory");
+        menu::title(ui, theme, "Factory  ·  hold an arrow to listen");
         for (index, preset) in FACTORY.iter().enumerate() {
             let on = chosen.as_deref() == Some(preset.name);
-            if menu::described(ui, theme, preset.name, preset.description, on) {
+            let row = menu::described(ui, theme, preset.name, preset.description, on);
+            audition(ui, cx, row.rect, preset);
+            if row.clicked {
                 choose(cx, index);
             }
         }
     });
     menu::rule(ui, theme);
     save_row(ui, cx);
-    if cx.state.can_browse {
-        if menu::item(ui, theme, "Import…", "", true) {
-            cx.push(PanelAction::Browse(FilePurpose::ImportPreset));
-        }
-        if menu::item(ui, theme, "Export…", "", true) {
-            cx.push(PanelAction::Browse(FilePurpose::ExportPreset(Sound::of(
-                cx.state,
-            ))));
-        }
-    }
     exchange(ui, cx);
     let own = chosen.and_then(|name| cx.state.presets.iter().find(|preset| preset.name == name));
     if let Some(preset) = own
         && menu::item(ui, theme, &format!("Delete “{}”", preset.name), "", true)
     {
         cx.push(PanelAction::DeletePreset(preset.path.clone()));
-        cx.view.presets.name = None;
+        cx.view.presets.chosen = None;
     }
 }
 
-/// Handing presets on as text, which works wherever there is a clipboard: in a chat, a forum, a
-/// session's notes. What is pasted may also be the path of a preset file.
-fn exchange(ui: &mut Ui, cx: &mut Cx) {
+/// A button at the end of a preset's row: while it is held, the preset is heard.
+fn audition(ui: &mut Ui, cx: &mut Cx, row: Rect, preset: &FactoryPreset) {
+    let place = Rect::from_center_size(pos2(row.right() - 20.0, row.center().y), vec2(28.0, 28.0));
+    let id = ui.make_persistent_id(("listen", preset.name));
+    // Not in the way of Tab: with the keyboard a preset is chosen, and taken back with Undo.
+    let response = ui.interact(place, id, Sense::CLICK);
+    let name = format!("Listen to {}", preset.name);
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+    let held = response.is_pointer_button_down_on();
+    if held && cx.view.before_audition.is_none() {
+        cx.view.command = Some(Command::Audition(preset.sound()));
+    }
     let theme = cx.theme;
-    if menu::item(ui, theme, "Copy as text", "to share it", true)
-        && let Ok(text) = serde_json::to_string(&Sound::of(cx.state))
-    {
-        ui.ctx().copy_text(text);
+    let ink = match (held, response.hovered()) {
+        (true, _) => theme.on_accent,
+        (false, true) => theme.accent,
+        (false, false) => theme.faint,
+    };
+    if held {
+        ui.painter()
+            .circle_filled(place.center(), 13.0, theme.accent);
     }
-    if let Some(preset) = cx.state.presets.first()
-        && let Some(folder) = preset.path.parent()
-        && menu::item(ui, theme, "Show the preset files", "", true)
-    {
-        cx.push(PanelAction::OpenFolder(folder.to_owned()));
-    }
+    ui.painter().text(
+        place.center(),
+        Align2::CENTER_CENTER,
+        icons::PLAY,
+        fonts::icon(14.0),
+        ink,
+    );
+    response
+        .on_hover_cursor(CursorIcon::PointingHand)
+        .on_hover_text("Hold to listen: speak meanwhile. Letting go brings your own sound back.");
+}
+
+/// Handing presets on: as files, or as text, which works wherever there is a clipboard. What is
+/// pasted may also be the path of a preset file.
+fn exchange(ui: &mut Ui, cx: &mut Cx) {
     let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 32.0), Sense::hover());
     let mut rest = row.shrink2(vec2(4.0, 2.0));
     let take = cut_right(&mut rest, 60.0);
@@ -419,7 +436,38 @@ fn exchange(ui: &mut Ui, cx: &mut Cx) {
         cx.view.presets.pasted.clear();
         match serde_json::from_str::<Sound>(&pasted) {
             Ok(sound) => cx.view.command = Some(Command::Apply(sound)),
-            Err(_) => cx.push(PanelAction::LoadPreset(pasted.into())),
+            Err(_) => cx.push(PanelAction::ImportPreset(pasted.into())),
+        }
+        ui.close();
+    }
+    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 32.0), Sense::hover());
+    let row = row.shrink2(vec2(4.0, 2.0));
+    let mut labels = vec!["Copy as text"];
+    if cx.state.can_browse {
+        labels.extend(["From file…", "To file…"]);
+    } else {
+        labels.push("Show the files");
+    }
+    let places = columns(row, labels.len(), 6.0);
+    for (label, place) in labels.into_iter().zip(places) {
+        if !button::word(ui, cx, place, label, false).clicked() {
+            continue;
+        }
+        match label {
+            "Copy as text" => {
+                if let Ok(text) = serde_json::to_string(&Sound::of(cx.state)) {
+                    ui.ctx().copy_text(text);
+                }
+            }
+            "From file…" => cx.push(PanelAction::Browse(FilePurpose::ImportPreset)),
+            "To file…" => {
+                let chosen = cx.view.presets.chosen.as_ref();
+                cx.push(PanelAction::Browse(FilePurpose::ExportPreset {
+                    name: chosen.map_or_else(|| "Preset".into(), |(name, _)| name.clone()),
+                    sound: Sound::of(cx.state),
+                }));
+            }
+            _ => cx.push(PanelAction::OpenFolder(cx.state.presets_folder.clone())),
         }
         ui.close();
     }
@@ -431,18 +479,21 @@ fn save_row(ui: &mut Ui, cx: &mut Cx) {
     let save = cut_right(&mut rest, 60.0);
     cut_right(&mut rest, 6.0);
     let edit = TextEdit::singleline(&mut cx.view.presets.save_as)
-        .hint_text("Save as …")
+        .hint_text("Save the sound as …")
         .margin(egui::Margin::symmetric(8, 6));
     let field = ui.put(rest, edit).accessible_name("Name of the preset");
     let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-    let clicked = button::word(ui, cx, save, "Save", true).clicked();
     let name = cx.view.presets.save_as.trim().to_owned();
-    if (clicked || entered) && !name.is_empty() {
-        cx.push(PanelAction::SavePreset {
-            name: name.clone(),
-            sound: Sound::of(cx.state),
-        });
-        cx.view.presets.name = Some(name);
+    let replaces = cx.state.presets.iter().any(|preset| preset.name == name);
+    let label = if replaces { "Replace" } else { "Save" };
+    let mut clicked = button::word(ui, cx, save, label, true);
+    if replaces {
+        clicked = clicked.on_hover_text("The former one is kept among the preset files.");
+    }
+    if (clicked.clicked() || entered) && !name.is_empty() {
+        let sound = Sound::of(cx.state);
+        cx.view.presets.chosen = Some((name.clone(), sound.clone()));
+        cx.push(PanelAction::SavePreset { name, sound });
         cx.view.presets.save_as.clear();
         ui.close();
     }

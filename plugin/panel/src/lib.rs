@@ -28,6 +28,7 @@ mod shape;
 mod standalone;
 pub mod state;
 mod theme;
+mod toast;
 mod view;
 mod voices;
 mod widgets;

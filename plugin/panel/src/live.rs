@@ -15,8 +15,6 @@ use crate::widgets::layout::{cut_left, cut_right, cut_top};
 use crate::widgets::{button, text};
 use crate::{fonts, icons};
 
-/// Least time between two frames of the live view, in s: 30 a second are enough to see speech.
-const FRAME_S: f32 = 1.0 / 30.0;
 /// Range of the meters in dB.
 const METER_LOW_DB: f32 = -60.0;
 
@@ -227,7 +225,6 @@ fn pictures(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: bool) {
     let theme = cx.theme;
     let live = &cx.state.live;
-    ui.painter().rect_filled(rect, 8.0, theme.sunken);
     let painter = ui.painter().with_clip_rect(rect);
     let scroll = if own {
         &cx.view.live.input
@@ -241,6 +238,13 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
         let image = egui::epaint::RectShape::filled(rect, 8.0, Color32::WHITE)
             .with_texture(scroll.texture.id(), uv);
         painter.add(image);
+    } else {
+        painter.rect_filled(rect, 8.0, theme.sunken);
+    }
+    if !own {
+        // Faintly, the pitch that came in: one sees what was made of it.
+        let theirs = fade(theme.own, 0.55);
+        pitch_curve(&painter, rect, &live.columns, theirs, theme, true);
     }
     pitch_curve(&painter, rect, &live.columns, color, theme, own);
     octave_lines(&painter, rect, theme);
@@ -283,9 +287,11 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
         },
         &about,
     )
-    .on_hover_text(
-        "What comes and goes, from 50 Hz to 10 kHz, newest at the right. The line is the pitch.",
-    );
+    .on_hover_text(if own {
+        "What comes in, from 50 Hz to 10 kHz, newest at the right. The line is your pitch."
+    } else {
+        "What goes out, from 50 Hz to 10 kHz, newest at the right. The bright line is its pitch, the faint one yours."
+    });
 }
 
 /// Height of a frequency in the picture.
@@ -328,7 +334,9 @@ fn pitch_curve(
             } else {
                 Color32::from_white_alpha(190)
             };
-            painter.add(Shape::line(points.clone(), Stroke::new(3.6, under)));
+            if color.is_opaque() {
+                painter.add(Shape::line(points.clone(), Stroke::new(3.6, under)));
+            }
             painter.add(Shape::line(points, Stroke::new(1.8, color)));
         } else {
             line.clear();
@@ -759,16 +767,5 @@ fn dropouts(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     };
     if response.on_hover_text(help).clicked() {
         cx.push(PanelAction::ClearDropouts);
-    }
-}
-
-/// Asks for the next frame while something moves. Called once a frame.
-pub(crate) fn keep_moving(ctx: &egui::Context, cx: &mut Cx) {
-    let moving = cx.state.live.total != cx.view.last_total
-        || cx.state.meters.input_db > METER_LOW_DB
-        || cx.state.meters.output_db > METER_LOW_DB;
-    cx.view.last_total = cx.state.live.total;
-    if moving {
-        ctx.request_repaint_after_secs(FRAME_S);
     }
 }

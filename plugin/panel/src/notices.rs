@@ -77,12 +77,14 @@ fn blocking(state: &PanelState) -> Option<Notice> {
         }
         EngineStatus::PackMissing { folder } => {
             let text = format!(
-                "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again, or open one from elsewhere.",
+                "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again.",
                 folder.display()
             );
             let mut actions = vec![("Look again", PanelAction::Retry)];
             if state.can_browse {
                 actions.push(("Open a pack…", PanelAction::Browse(FilePurpose::Pack)));
+            } else {
+                actions.push(("Show folder", PanelAction::OpenFolder(folder.clone())));
             }
             return blocking("No voice pack was found", text, actions);
         }
@@ -97,7 +99,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
     }
     if !state.host.rate_supported {
         let text = format!(
-            "The session runs at {}. Set it to a rate between 22.05 and 192 kHz (48 kHz is best); until then your own voice passes unchanged.",
+            "The session runs at {}, and Mien stays off. Set it to a rate between 22.05 and 192 kHz; 48 kHz is best.",
             rate_words(state.host.sample_rate)
         );
         return blocking("This sample rate is out of reach", text, Vec::new());
@@ -166,13 +168,15 @@ pub(crate) fn engine_words(state: &PanelState) -> (&'static str, Health) {
     {
         return ("No sound device", Health::Bad);
     }
+    if !state.host.rate_supported {
+        return ("Rate unsupported", Health::Bad);
+    }
     match &state.engine {
         EngineStatus::Starting => ("Starting", Health::Waiting),
         EngineStatus::LoadingPack { .. } => ("Loading voices", Health::Waiting),
         EngineStatus::EngineMissing { .. } => ("Engine missing", Health::Bad),
         EngineStatus::PackMissing { .. } => ("No voices", Health::Bad),
         EngineStatus::Failed(_) => ("Stopped", Health::Bad),
-        EngineStatus::Ready if !state.host.rate_supported => ("Rate unsupported", Health::Bad),
         EngineStatus::Ready if state.values.is_on(ParamId::Bypass) => ("Bypassed", Health::Waiting),
         EngineStatus::Ready if state.load.overloaded => ("Overloaded", Health::Poor),
         EngineStatus::Ready if state.host.offline => ("Rendering", Health::Good),

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use std::f32::consts::TAU;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use egui::{Color32, Mesh, Painter, Pos2, Rect, Shape, Vec2};
 
 use crate::state::VoiceEntry;
@@ -19,6 +22,23 @@ const FEATURES: usize = 12;
 const POINTS: usize = 72;
 /// Nested shapes.
 const LAYERS: usize = 4;
+
+/// Most shapes that are kept: those of a long list, and those of a morph whose sizes change.
+const KEPT: usize = 96;
+
+thread_local! {
+    /// The shapes that were made last. A portrait takes a thousand sines, and moves rarely.
+    static SHAPES: RefCell<HashMap<Key, Arc<Mesh>>> = RefCell::default();
+}
+
+/// What shapes depend on: the portrait's numbers, the place, and the ground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    portrait: [u32; FEATURES],
+    place: [u32; 3],
+    opacity: u32,
+    dark: bool,
+}
 
 /// What a portrait is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,6 +192,25 @@ impl Portrait {
         dark: bool,
         opacity: f32,
     ) {
+        let key = Key {
+            portrait: self.features.map(f32::to_bits),
+            place: [centre.x, centre.y, radius].map(f32::to_bits),
+            opacity: opacity.to_bits(),
+            dark,
+        };
+        let mesh = SHAPES.with_borrow_mut(|shapes| {
+            if shapes.len() >= KEPT && !shapes.contains_key(&key) {
+                shapes.clear();
+            }
+            let make = || Arc::new(self.mesh(centre, radius, dark, opacity));
+            shapes.entry(key).or_insert_with(make).clone()
+        });
+        painter.add(Shape::Mesh(mesh));
+    }
+
+    /// The nested shapes in one.
+    fn mesh(&self, centre: Pos2, radius: f32, dark: bool, opacity: f32) -> Mesh {
+        let mut all = Mesh::default();
         let f = |index: usize| self.features[index].clamp(-2.0, 2.0);
         for layer in 0..LAYERS {
             let depth = layer as f32 / (LAYERS - 1) as f32;
@@ -211,13 +250,14 @@ impl Portrait {
                     size * (0.80 + wave.clamp(-0.34, 0.20)) * Vec2::angled(angle)
                 })
                 .collect();
-            painter.add(star(centre + drift, &outline, color, inner));
+            all.append(star(centre + drift, &outline, color, inner));
         }
+        all
     }
 }
 
 /// A filled star-shaped outline with a soft edge one point wide.
-fn star(centre: Pos2, outline: &[Vec2], edge: Color32, middle: Color32) -> Shape {
+fn star(centre: Pos2, outline: &[Vec2], edge: Color32, middle: Color32) -> Mesh {
     let count = outline.len() as u32;
     let mut mesh = Mesh::default();
     mesh.colored_vertex(centre, middle);
@@ -234,7 +274,7 @@ fn star(centre: Pos2, outline: &[Vec2], edge: Color32, middle: Color32) -> Shape
         mesh.add_triangle(a, b, a + count);
         mesh.add_triangle(b, b + count, a + count);
     }
-    Shape::mesh(mesh)
+    mesh
 }
 
 #[cfg(test)]

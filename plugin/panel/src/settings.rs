@@ -1,6 +1,8 @@
 //! The settings: looks, delay, packs, engine.
 
-use egui::{Align2, Rect, RichText, ScrollArea, Sense, Ui, UiBuilder, vec2};
+use std::path::PathBuf;
+
+use egui::{Align2, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, vec2};
 
 use crate::actions::{FilePurpose, PanelAction};
 use crate::context::Cx;
@@ -11,6 +13,48 @@ use crate::widgets::{button, text};
 use crate::{fonts, icons, notices};
 
 const ZOOMS: [f32; 6] = [0.75, 1.0, 1.25, 1.5, 1.75, 2.0];
+
+/// What the page remembers.
+#[derive(Default)]
+pub(crate) struct SettingsView {
+    pack_path: String,
+    engine_path: String,
+}
+
+/// A field for a path, where there is no file dialog. Returns what was typed when it is to be used.
+fn path_field(ui: &mut Ui, cx: &Cx, typed: &mut String, name: &str, hint: &str) -> Option<PathBuf> {
+    let mut place = row(ui, 28.0);
+    let take = cut_right(&mut place, 52.0);
+    cut_right(&mut place, 6.0);
+    let edit = TextEdit::singleline(typed)
+        .hint_text(hint)
+        .margin(egui::Margin::symmetric(8, 6));
+    let field = ui.put(place, edit).accessible_name(name);
+    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    let used = ui
+        .push_id(name, |ui| button::word(ui, cx, take, "Use", false))
+        .inner
+        .clicked();
+    let wanted = (used || entered) && !typed.trim().is_empty();
+    wanted.then(|| std::mem::take(typed).trim().into())
+}
+
+/// A row of buttons as wide as their words; returns the label of the one that was clicked.
+fn buttons<'a>(ui: &mut Ui, cx: &Cx, labels: &[&'a str]) -> Option<&'a str> {
+    let mut place = row(ui, 28.0);
+    let mut clicked = None;
+    for label in labels {
+        let width = button::word_width(ui, label);
+        if width > place.width() {
+            place = row(ui, 28.0);
+        }
+        if button::word(ui, cx, cut_left(&mut place, width), label, false).clicked() {
+            clicked = Some(*label);
+        }
+        cut_left(&mut place, 8.0);
+    }
+    clicked
+}
 
 /// The frame that all pages share: title and close button. Returns where the content goes.
 pub(crate) fn page(ui: &mut Ui, cx: &mut Cx, rect: Rect, title: &str) -> Rect {
@@ -110,7 +154,6 @@ fn looks(ui: &mut Ui, cx: &mut Cx) {
         .position(|zoom| (zoom - now).abs() < 0.01)
         .unwrap_or(ZOOMS.len());
     if let Some(clicked) = button::choice(ui, cx, place, "Size", &words, on) {
-        cx.view.remember(|memory| memory.zoom = ZOOMS[clicked]);
         cx.push(PanelAction::SetZoom(ZOOMS[clicked]));
     }
     let again = row(ui, 28.0);
@@ -169,18 +212,22 @@ fn engine(ui: &mut Ui, cx: &mut Cx) {
             note(ui, cx, &format!("    {}", path.display()));
         }
     }
-    let place = row(ui, 28.0);
-    let width = button::word_width(ui, "Look for the engine again");
-    if button::word(
-        ui,
-        cx,
-        Rect::from_min_size(place.min, vec2(width, 28.0)),
-        "Look for the engine again",
-        false,
-    )
-    .clicked()
-    {
-        cx.push(PanelAction::Retry);
+    let labels: &[&str] = match cx.state.can_browse {
+        true => &["Look for the engine again", "Choose a library…"],
+        false => &["Look for the engine again"],
+    };
+    match buttons(ui, cx, labels) {
+        Some("Choose a library…") => cx.push(PanelAction::Browse(FilePurpose::Engine)),
+        Some(_) => cx.push(PanelAction::Retry),
+        None => {}
+    }
+    if !cx.state.can_browse {
+        let mut typed = std::mem::take(&mut cx.view.settings.engine_path);
+        let hint = "Path of the engine library";
+        if let Some(path) = path_field(ui, cx, &mut typed, "Engine library", hint) {
+            cx.push(PanelAction::SetEngine(path));
+        }
+        cx.view.settings.engine_path = typed;
     }
     note(ui, cx, &format!("Mien {}", cx.state.version));
 }
@@ -260,30 +307,33 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
         }
     }
     ui.add_space(4.0);
-    let mut place = row(ui, 28.0);
+    let mut labels = vec!["Show folder", "Look again"];
     if cx.state.can_browse {
-        let width = button::word_width(ui, "Open a pack…");
-        if button::word(ui, cx, cut_left(&mut place, width), "Open a pack…", false).clicked() {
-            cx.push(PanelAction::Browse(FilePurpose::Pack));
+        labels.splice(0..0, ["Open a pack…", "Set folder…"]);
+    }
+    if cx.state.packs_folder_chosen {
+        labels.push("Usual folder");
+    }
+    match buttons(ui, cx, &labels) {
+        Some("Open a pack…") => cx.push(PanelAction::Browse(FilePurpose::Pack)),
+        Some("Set folder…") => cx.push(PanelAction::Browse(FilePurpose::PacksFolder)),
+        Some("Show folder") => {
+            cx.push(PanelAction::OpenFolder(cx.state.packs_folder.clone()));
         }
-        cut_left(&mut place, 8.0);
+        Some("Usual folder") => cx.push(PanelAction::SetPacksFolder(PathBuf::new())),
+        Some(_) => cx.push(PanelAction::Retry),
+        None => {}
     }
-    let width = button::word_width(ui, "Show the folder");
-    if button::word(
-        ui,
-        cx,
-        cut_left(&mut place, width),
-        "Show the folder",
-        false,
-    )
-    .clicked()
-    {
-        cx.push(PanelAction::OpenFolder(cx.state.packs_folder.clone()));
-    }
-    cut_left(&mut place, 8.0);
-    let width = button::word_width(ui, "Look again");
-    if button::word(ui, cx, cut_left(&mut place, width), "Look again", false).clicked() {
-        cx.push(PanelAction::Retry);
+    if !cx.state.can_browse {
+        let mut typed = std::mem::take(&mut cx.view.settings.pack_path);
+        let hint = "Path of a pack, or of a folder of them";
+        if let Some(path) = path_field(ui, cx, &mut typed, "Pack or folder", hint) {
+            cx.push(match path.extension() {
+                Some(ending) if ending == "mien" => PanelAction::OpenPack(path),
+                _ => PanelAction::SetPacksFolder(path),
+            });
+        }
+        cx.view.settings.pack_path = typed;
     }
     let folder = cx.state.packs_folder.display().to_string();
     if !folder.is_empty() {

@@ -66,7 +66,7 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut head = cut_top(&mut rest, 20.0);
     let toggle = cut_right(&mut head, switch::SIZE.x);
     let label = ParamId::AutoPitch.spec().label;
-    text::line(
+    let named = text::line(
         ui,
         head.left_center(),
         Align2::LEFT_CENTER,
@@ -76,9 +76,10 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         theme.dim,
     );
     switch::param(ui, cx, ParamId::AutoPitch, toggle);
+    cut_right(&mut head, 8.0);
     let x = |hz: f32| {
         let share = (hz.max(1.0) / LOW_HZ).ln() / (HIGH_HZ / LOW_HZ).ln();
-        rest.left() + 26.0 + share.clamp(0.0, 1.0) * (rest.width() - 28.0)
+        rest.left() + 30.0 + share.clamp(0.0, 1.0) * (rest.width() - 32.0)
     };
     let live = &cx.state.live;
     let heard = live.mean_f0_hz > 0.0;
@@ -98,6 +99,16 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         _ => mean,
     };
     let goal = base * (semitones / 12.0).exp2();
+    // The figures of both means, where there is room beside the label.
+    if heard {
+        let words = format!("{mean:.0} → {goal:.0} Hz");
+        let font = fonts::medium(11.0);
+        let figures = ui.painter().layout_no_wrap(words, font, theme.text);
+        if figures.size().x <= head.right() - named.right() - 8.0 {
+            let place = Align2::RIGHT_CENTER.anchor_size(head.right_center(), figures.size());
+            ui.painter().galley(place.min, figures, theme.text);
+        }
+    }
     let bar_height = 5.0;
     let top = rest.top() + 8.0;
     let bottom = (rest.bottom() - 6.0).min(top + 17.0);
@@ -106,15 +117,15 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             pos2(rest.left(), y),
             Align2::LEFT_CENTER,
             words,
-            fonts::regular(10.0),
-            theme.faint,
+            fonts::regular(10.5),
+            theme.dim,
         );
         let rail = Rect::from_min_max(
             pos2(x(LOW_HZ), y - bar_height / 2.0),
             pos2(x(HIGH_HZ), y + bar_height / 2.0),
         );
         ui.painter()
-            .rect_filled(rail, bar_height / 2.0, mix(theme.sunken, theme.text, 0.05));
+            .rect_filled(rail, bar_height / 2.0, mix(theme.sunken, theme.text, 0.10));
     }
     let bar = |low: f32, high: f32, y: f32, color: egui::Color32| {
         let (left, right) = (x(low), x(high).max(x(low) + bar_height));
@@ -161,8 +172,8 @@ fn ranges(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             Align2::CENTER_CENTER,
             hint.width(),
             "speak to see yours",
-            fonts::regular(10.0),
-            theme.faint,
+            fonts::regular(10.5),
+            theme.dim,
         );
     }
 }

@@ -196,7 +196,7 @@ fn devices(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
         let place = row(ui, 24.0);
         let mut rest = place;
         let toggle = cut_left(&mut rest, 30.0);
-        let help = "Plays the converted voice on your output device.";
+        let help = "Plays the converted voice on this computer's usual output too, while the output on the left feeds another program.";
         if switch::plain(ui, cx, toggle, "Listen to myself", help, own.listening).clicked() {
             act(cx, StandaloneAction::Listen(!own.listening));
         }

@@ -200,7 +200,7 @@ pub struct Host {
     pub sample_rate: f32,
     /// Largest block in samples.
     pub max_block: u32,
-    /// False where the rate lies outside 22.05 to 192 kHz, so that the dry voice passes.
+    /// False where no resampler reaches the rate, so that the host cannot switch Mien on.
     pub rate_supported: bool,
     /// Whether the format lets the plugin ask for the host's menu of a parameter.
     pub has_param_menu: bool,
@@ -357,6 +357,8 @@ pub struct PanelState {
     pub packs: Vec<PackEntry>,
     /// Folder that packs go into.
     pub packs_folder: PathBuf,
+    /// Whether the user chose that folder.
+    pub packs_folder_chosen: bool,
     /// The engine library in use.
     pub engine_path: PathBuf,
     /// The engine.
@@ -373,6 +375,8 @@ pub struct PanelState {
     pub host: Host,
     /// The user's presets.
     pub presets: Vec<PresetFile>,
+    /// The folder that they lie in.
+    pub presets_folder: PathBuf,
     /// Making one's own voice.
     pub my_voice: MyVoice,
     /// Whether [`crate::PanelAction::Browse`] can open a file dialog.
@@ -419,6 +423,8 @@ pub struct Memory {
     pub dark: bool,
     /// Size of the panel, 0.75 to 2.
     pub zoom: f32,
+    /// Width and height of the window in points; `None` for the usual shape at that zoom.
+    pub window: Option<[f32; 2]>,
     /// Names of the favourite voices.
     pub favourites: Vec<String>,
     /// The three first steps were shown.
@@ -430,6 +436,7 @@ impl Default for Memory {
         Self {
             dark: true,
             zoom: 1.0,
+            window: None,
             favourites: Vec::new(),
             welcomed: false,
         }

@@ -124,6 +124,11 @@ impl Theme {
         }
     }
 
+    /// Whether these are the colours for an accent of this hue.
+    pub(crate) fn is_for(&self, dark: bool, hue: f32, vivid: bool) -> bool {
+        (self.dark, self.hue, self.vivid) == (dark, hue, vivid)
+    }
+
     /// Makes egui's own widgets (text fields, scroll bars, menus, tooltips) look alike.
     pub(crate) fn apply(&self, ctx: &Context) {
         let base = if self.dark {

@@ -13,7 +13,9 @@ use crate::state::{Memory, PanelState};
 use crate::theme::Theme;
 use crate::widgets::layout::{cut_bottom, cut_left, cut_right, cut_top};
 use crate::widgets::{control::Drag, entry::Typing};
-use crate::{emotion, fonts, global, help, live, onboarding, settings, shape, standalone, voices};
+use crate::{
+    emotion, fonts, global, help, live, onboarding, settings, shape, standalone, toast, voices,
+};
 
 /// A page that covers the sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub(crate) enum Command {
     Apply(Sound),
     Switch(Slot),
     CopyToOther,
+    /// Hear this while a button is held; it is no step of undo.
+    Audition(Sound),
+    /// Back to what was heard before.
+    EndAudition,
 }
 
 /// Which kind of step came last, for joining.
@@ -138,14 +144,15 @@ pub(crate) struct View {
     /// The sound that is not heard.
     pub other: Option<Sound>,
     pub command: Option<Command>,
+    /// The sound to go back to after a preset was listened to.
+    pub before_audition: Option<Sound>,
     /// The last input came from the keyboard: show where the focus is.
     pub keyboard: bool,
     pub live: LiveView,
-    /// Columns of the live view at the last frame.
-    pub last_total: u64,
     pub voices: voices::VoicesView,
     pub presets: global::PresetsView,
     pub standalone: standalone::StandaloneView,
+    pub settings: settings::SettingsView,
     pub emotion: emotion::EmotionView,
     portraits: HashMap<String, Portrait>,
     portraits_of: u64,
@@ -190,12 +197,13 @@ impl Panel {
                 slot: Slot::default(),
                 other: None,
                 command: None,
+                before_audition: None,
                 keyboard: false,
                 live: LiveView::default(),
-                last_total: 0,
                 voices: voices::VoicesView::default(),
                 presets: global::PresetsView::default(),
                 standalone: standalone::StandaloneView::default(),
+                settings: settings::SettingsView::default(),
                 emotion: emotion::EmotionView::default(),
                 portraits: HashMap::new(),
                 portraits_of: 0,
@@ -221,9 +229,40 @@ impl Panel {
         &self.view.memory
     }
 
-    /// Takes over a sound that the owner read from a preset file: returns what must be done, and
-    /// makes it one step of undo.
-    pub fn apply_sound(&mut self, sound: &Sound, state: &PanelState) -> Vec<PanelAction> {
+    /// Takes over what another window or instance remembered meanwhile.
+    pub fn set_memory(&mut self, memory: Memory) {
+        if memory.welcomed {
+            self.view.tour = None;
+        }
+        self.remembered = memory.clone();
+        self.view.memory = memory;
+    }
+
+    /// Takes note of the window's size in points, and of the zoom that fills it. The owner keeps
+    /// both; they do not come back as [`PanelAction::Remember`].
+    pub fn set_window(&mut self, points: [f32; 2], zoom: f32) {
+        for memory in [&mut self.view.memory, &mut self.remembered] {
+            memory.window = Some(points);
+            memory.zoom = zoom;
+        }
+    }
+
+    /// Lets go of all controls, for a window that closes: returns what must be done.
+    pub fn let_go(&mut self) -> Vec<PanelAction> {
+        self.view.drag = None;
+        self.view.typing = None;
+        Cx::let_go(&mut self.view.held)
+    }
+
+    /// Takes over a preset that the owner read from a file: returns what must be done, and makes
+    /// it one step of undo.
+    pub fn apply_preset(
+        &mut self,
+        name: String,
+        sound: &Sound,
+        state: &PanelState,
+    ) -> Vec<PanelAction> {
+        self.view.presets.chosen = Some((name, sound.clone()));
         let actions = sound.actions_from(state);
         if !actions.is_empty() {
             self.view.history.remember(Sound::of(state));
@@ -257,7 +296,11 @@ impl Panel {
         }
         refresh_portraits(view, state);
         let vivid = !state.values.is_on(ParamId::Bypass);
-        let theme = Theme::new(view.memory.dark, accent_hue(view, state), vivid);
+        let (dark, hue) = (view.memory.dark, accent_hue(view, state));
+        let theme = match view.themed {
+            Some(theme) if theme.is_for(dark, hue, vivid) => theme,
+            _ => Theme::new(dark, hue, vivid),
+        };
         if view.themed != Some(theme) {
             theme.apply(&ctx);
             ui.set_style(ctx.global_style());
@@ -272,10 +315,12 @@ impl Panel {
             now,
         };
         sections(ui, &mut cx);
-        live::keep_moving(&ctx, &mut cx);
+        toast::show(ui, &cx);
         let mut actions = std::mem::take(&mut cx.out);
         let view = cx.view;
-        view.history.observe(state, &actions, now);
+        if view.before_audition.is_none() {
+            view.history.observe(state, &actions, now);
+        }
         if let Some(command) = view.command.take() {
             actions.extend(carry_out(command, view, state));
             ctx.request_repaint();
@@ -339,6 +384,14 @@ fn carry_out(command: Command, view: &mut View, state: &PanelState) -> Vec<Panel
             view.other = Some(current);
             Vec::new()
         }
+        Command::Audition(sound) => {
+            view.before_audition.get_or_insert(current);
+            sound.actions_from(state)
+        }
+        Command::EndAudition => match view.before_audition.take() {
+            Some(sound) => sound.actions_from(state),
+            None => Vec::new(),
+        },
     }
 }
 

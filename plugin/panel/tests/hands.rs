@@ -409,8 +409,159 @@ fn presets_are_saved_and_loaded() {
     );
     let app = harness.state_mut();
     app.state.values.set(ParamId::EmoHappy, 0.0);
-    let todo = app.panel.apply_sound(&sound, &app.state);
+    let todo = app.panel.apply_preset("Evening".into(), &sound, &app.state);
     assert!(todo.contains(&PanelAction::Set(ParamId::EmoHappy, 0.42)));
+    app.state.values.set(ParamId::EmoHappy, 0.42);
+    settle(&mut harness);
+    let name = |harness: &Hands| harness.get_by_label("Presets").value();
+    assert_eq!(name(&harness).as_deref(), Some("Evening"));
+    click(&mut harness, "Presets");
+    harness.get_by_label("Name of the preset").focus();
+    settle(&mut harness);
+    harness
+        .get_by_label("Name of the preset")
+        .type_text("My narrator");
+    settle(&mut harness);
+    click(&mut harness, "Replace");
+    assert!(
+        taken(&mut harness).iter().any(
+            |action| matches!(action, PanelAction::SavePreset { name, .. } if name == "My narrator")
+        ),
+        "a name that is taken says so"
+    );
+}
+
+#[test]
+fn a_preset_is_heard_while_its_arrow_is_held() {
+    let mut harness = start();
+    let before = harness.state().state.values;
+    click(&mut harness, "Presets");
+    let arrow = harness
+        .get_by_label("Listen to Stage anger")
+        .rect()
+        .center();
+    harness.drag_at(arrow);
+    harness.run_steps(3);
+    assert_eq!(value(&harness, ParamId::EmoAngry), 0.95);
+    harness.drop_at(arrow);
+    settle(&mut harness);
+    assert_eq!(
+        harness.state().state.values,
+        before,
+        "letting go takes it back"
+    );
+    assert_gestures(&taken(&mut harness));
+    assert!(
+        harness.query_by_label("Listen to Stage anger").is_some(),
+        "and the list stays open for the next one"
+    );
+    harness.key_press(Key::Escape);
+    settle(&mut harness);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    settle(&mut harness);
+    assert_eq!(
+        harness.state().state.values,
+        before,
+        "listening is no step of undo"
+    );
+}
+
+#[test]
+fn files_are_named_in_dialogs_or_typed() {
+    let mut harness = start();
+    click(&mut harness, "Presets");
+    click(&mut harness, "From file…");
+    click(&mut harness, "Presets");
+    click(&mut harness, "To file…");
+    harness.state_mut().panel.open_page(Some(Page::Settings));
+    settle(&mut harness);
+    click(&mut harness, "Open a pack…");
+    click(&mut harness, "Set folder…");
+    click(&mut harness, "Choose a library…");
+    let asked: Vec<FilePurpose> = taken(&mut harness)
+        .into_iter()
+        .filter_map(|action| match action {
+            PanelAction::Browse(purpose) => Some(purpose),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(
+        asked.as_slice(),
+        [
+            FilePurpose::ImportPreset,
+            FilePurpose::ExportPreset { .. },
+            FilePurpose::Pack,
+            FilePurpose::PacksFolder,
+            FilePurpose::Engine,
+        ]
+    ));
+    // The same without dialogs.
+    harness.state_mut().state.can_browse = false;
+    settle(&mut harness);
+    for (field, path) in [
+        ("Pack or folder", "/packs/new.mien"),
+        ("Pack or folder", "/packs"),
+        ("Engine library", "/lib/engine.so"),
+    ] {
+        harness.get_by_label(field).focus();
+        settle(&mut harness);
+        harness.get_by_label(field).type_text(path);
+        harness.key_press(Key::Enter);
+        settle(&mut harness);
+    }
+    harness.state_mut().panel.open_page(None);
+    settle(&mut harness);
+    click(&mut harness, "Presets");
+    harness.get_by_label("Preset to import").focus();
+    settle(&mut harness);
+    harness
+        .get_by_label("Preset to import")
+        .type_text("~/evening.mienpreset");
+    settle(&mut harness);
+    click(&mut harness, "Import");
+    assert_eq!(
+        taken(&mut harness),
+        [
+            PanelAction::OpenPack("/packs/new.mien".into()),
+            PanelAction::SetPacksFolder("/packs".into()),
+            PanelAction::SetEngine("/lib/engine.so".into()),
+            PanelAction::ImportPreset("~/evening.mienpreset".into()),
+        ]
+    );
+}
+
+#[test]
+fn a_message_is_read_out() {
+    let mut harness = start();
+    harness.state_mut().state.message = Some("Saved “Evening”.".into());
+    settle(&mut harness);
+    assert!(harness.query_by_label("Saved “Evening”.").is_some());
+}
+
+#[test]
+fn the_mix_is_told_on_two_axes() {
+    let mut harness = start();
+    click(&mut harness, "Neutral");
+    assert!(
+        harness
+            .query_by_label("Valence +0.00, arousal +0.00")
+            .is_some()
+    );
+    click(&mut harness, "Stage anger");
+    assert!(
+        harness
+            .query_by_label("Valence -0.57, arousal +0.66")
+            .is_some()
+    );
+}
+
+#[test]
+fn a_window_keeps_its_size_to_itself() {
+    let mut harness = start();
+    harness.state_mut().panel.set_window([1200.0, 700.0], 1.25);
+    settle(&mut harness);
+    assert_eq!(taken(&mut harness), [], "the owner knows it already");
+    assert_eq!(harness.state().panel.memory().window, Some([1200.0, 700.0]));
 }
 
 #[test]
@@ -543,19 +694,6 @@ fn a_quiet_panel_is_not_drawn_again() {
         delay.is_some_and(|delay| delay.as_secs() > 3600),
         "{delay:?}"
     );
-    // With sound it is drawn again, but at most 30 times a second or so.
-    harness.state_mut().state.meters.input_db = -20.0;
-    harness.run_steps(3);
-    let delay = harness
-        .output()
-        .viewport_output
-        .values()
-        .map(|output| output.repaint_delay)
-        .min();
-    assert!(
-        delay.is_some_and(|delay| (0.02..0.05).contains(&delay.as_secs_f32())),
-        "{delay:?}"
-    );
 }
 
 /// What a frame costs: layout, drawing and triangles, with both spectrograms scrolling. The bound
@@ -670,4 +808,84 @@ fn the_wheel_of_the_mouse_moves_what_is_under_it() {
         "a wheel at rest moves nothing"
     );
     assert_gestures(&taken(&mut harness));
+}
+
+/// Every continuous control: a drag, keys, a typed value, a double-click, a tooltip with its meaning,
+/// and a gesture around each.
+#[test]
+fn every_control_obeys() {
+    let mut harness = start();
+    for spec in &mien_panel::PARAMS {
+        if spec.kind != mien_panel::ParamKind::Float {
+            continue;
+        }
+        let param = spec.param;
+        let name = spec.name;
+        let middle = spec.at(0.5);
+        harness.state_mut().state.values.set(param, middle);
+        settle(&mut harness);
+        let middle = value(&harness, param);
+        let rect = harness.get_by_label(name).rect();
+        let is_knob = [ParamId::InGain, ParamId::Mix, ParamId::OutGain].contains(&param);
+        let (grip, by) = match is_knob {
+            true => (rect.center(), vec2(0.0, -20.0)),
+            false => (
+                Pos2::new(rect.center().x, rect.bottom() - 8.0),
+                vec2(14.0, 0.0),
+            ),
+        };
+        drag(&mut harness, grip, by, Modifiers::NONE);
+        let dragged = value(&harness, param);
+        assert_ne!(dragged, middle, "{name} is not dragged");
+        harness.get_by_label(name).focus();
+        settle(&mut harness);
+        harness.key_press(if is_knob {
+            Key::ArrowDown
+        } else {
+            Key::ArrowLeft
+        });
+        settle(&mut harness);
+        assert!(value(&harness, param) < dragged, "{name} has no keys");
+        harness.key_press(Key::Enter);
+        settle(&mut harness);
+        harness
+            .get_by_label(&format!("{name} value"))
+            .type_text(&spec.format(spec.min));
+        harness.key_press(Key::Enter);
+        settle(&mut harness);
+        assert_eq!(value(&harness, param), spec.min, "{name} is not typed");
+        harness.state_mut().state.values.set(param, middle);
+        settle(&mut harness);
+        double_click(&mut harness, rect.left_center() + vec2(16.0, 0.0));
+        assert_eq!(value(&harness, param), spec.default, "{name} is not reset");
+        harness.get_by_label(name).hover();
+        harness.run_steps(30);
+        assert!(
+            harness.query_by_label(spec.help).is_some(),
+            "{name} has no tooltip"
+        );
+        harness.hover_at(Pos2::new(2.0, 2.0));
+        settle(&mut harness);
+        assert_gestures(&taken(&mut harness));
+    }
+}
+
+#[test]
+fn the_live_view_answers_hand_and_keyboard() {
+    let mut state = session();
+    state.load.dropouts = 7;
+    let mut harness = Setup::default().start(state);
+    harness.get_by_label("Dropouts: 7").focus();
+    settle(&mut harness);
+    harness.key_press(Key::Enter);
+    settle(&mut harness);
+    click(&mut harness, "Dropouts: 7");
+    assert_eq!(
+        taken(&mut harness),
+        [PanelAction::ClearDropouts, PanelAction::ClearDropouts]
+    );
+    assert_eq!(
+        harness.get_by_label("Input level").value().as_deref(),
+        Some("Input level: -17 dB, peak -11.5 dB")
+    );
 }

@@ -211,7 +211,7 @@ fn every_state() {
     overload.load.share = 1.2;
     overload.load.dropouts = 37;
     let mut odd_rate = quiet();
-    odd_rate.host.sample_rate = 384_000.0;
+    odd_rate.host.sample_rate = 1_536_000.0;
     odd_rate.host.rate_supported = false;
     let mut no_input = quiet();
     no_input.meters.silent_for_s = 9.0;

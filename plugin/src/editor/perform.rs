@@ -1,24 +1,31 @@
 //! Carries out what the person did on the panel.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mien_panel::{Panel, PanelAction, ParamId};
+use mien_panel::{FilePurpose, Memory, Panel, PanelAction, ParamId, Sound};
 use nice_plug::context::gui::GuiContext;
 
+use super::Desk;
+use super::dialogs::{Answer, Dialogs};
 use super::library;
 use super::mirror::Mirror;
-use crate::engine::Remote;
+use crate::engine::{Remote, chosen};
 use crate::params::{MienParams, Selection, Slot};
 
 /// What there is to act on.
 pub struct Doer<'a> {
     pub params: &'a MienParams,
     pub remote: Option<Remote>,
+    pub desk: Option<&'a dyn Desk>,
     pub context: &'a GuiContext,
-    pub egui: &'a egui::Context,
     pub panel: &'a mut Panel,
     pub mirror: &'a mut Mirror,
+    pub dialogs: &'a mut Dialogs,
+    /// What is on the disk of the panel's memory.
+    pub kept: &'a mut Memory,
+    /// Comes out: the zoom that the window is to have.
+    pub zoom: Option<f32>,
 }
 
 impl Doer<'_> {
@@ -31,31 +38,36 @@ impl Doer<'_> {
             PanelAction::ChooseVoice(name) => self.choose_voice(name),
             PanelAction::SetMorph(voices) => self.select_voices(voices),
             PanelAction::LoadPack(path) => self.load_pack(&path),
+            PanelAction::OpenPack(path) => self.open_pack(&path),
             PanelAction::OpenFolder(path) => self.open_folder(&path),
-            PanelAction::Retry => {
-                if let Some(remote) = &self.remote {
-                    remote.reload();
-                }
-            }
+            PanelAction::SetPacksFolder(path) => self.set_packs_folder(&path),
+            PanelAction::SetEngine(path) => self.set_engine(&path),
+            PanelAction::Retry => self.reload(),
             PanelAction::SavePreset { name, sound } => {
-                let saved = library::save(&name, &sound).map(|()| format!("Saved {name}."));
+                let saved = library::save(&name, &sound).map(|_| format!("Saved “{name}”."));
                 self.after_preset(saved);
             }
-            PanelAction::LoadPreset(path) => match library::load(&path) {
-                Ok(sound) => {
-                    let steps = self.panel.apply_sound(&sound, &self.mirror.state);
-                    steps.into_iter().for_each(|step| self.carry_out(step));
+            PanelAction::LoadPreset(path) => {
+                let name = path.file_stem().map(|name| name.to_string_lossy().into());
+                match library::load(&path) {
+                    Ok(sound) => self.take_over(name.unwrap_or_default(), &sound),
+                    Err(text) => self.mirror.say(text),
                 }
-                Err(text) => self.mirror.say(text),
-            },
+            }
+            PanelAction::ImportPreset(path) => self.import_preset(&path),
             PanelAction::DeletePreset(path) => {
-                let deleted = library::delete(&path).map(|()| "Deleted.".to_owned());
+                let deleted = library::delete(&path)
+                    .map(|now| format!("Deleted. The file is kept as {}.", now.display()));
                 self.after_preset(deleted);
             }
             PanelAction::ClearDropouts => self.mirror.clear_dropouts(),
-            PanelAction::SetZoom(zoom) => self.egui.set_zoom_factor(zoom),
-            PanelAction::Remember(memory) => library::remember(&memory),
+            PanelAction::SetZoom(zoom) => self.zoom = Some(zoom),
+            PanelAction::Remember(memory) => {
+                library::remember(self.kept, &memory);
+                *self.kept = memory;
+            }
             PanelAction::AddMyVoice { name, path } => {
+                let path = library::expanded(&path);
                 if let Some(remote) = &self.remote {
                     remote.make_voice_of_file(name, path);
                 }
@@ -69,18 +81,116 @@ impl Doer<'_> {
                     remote.forget_voice(name);
                 }
             }
-            // The framework shows neither host menus nor file dialogs, and the panel was told so;
-            // its standalone keeps the devices to itself.
-            PanelAction::HostMenu(..) | PanelAction::Browse(_) | PanelAction::Standalone(_) => {}
+            PanelAction::Browse(purpose) => self.dialogs.open(purpose),
+            // nice-plug 0.4.2 hands out neither CLAP's context menu nor VST3's, and the panel was
+            // told so: it shows its own.
+            PanelAction::HostMenu(..) => {}
+            PanelAction::Standalone(action) => {
+                if let Some(desk) = self.desk {
+                    desk.act(action);
+                }
+            }
         }
     }
 
-    /// Hands a recording that is long enough to the engine.
-    pub fn finish_recording(&mut self) {
+    /// What a frame ends with: a recording that is long enough goes to the engine, and an answered
+    /// dialog to its purpose.
+    pub fn finish(&mut self) {
         if let (Some((name, samples, rate)), Some(remote)) =
             (self.mirror.take_recording(), &self.remote)
         {
             remote.make_voice(name, samples, rate);
+        }
+        match self.dialogs.answer() {
+            None | Some(Answer::Cancelled) => {}
+            Some(Answer::Chosen(purpose, path)) => self.use_file(purpose, path),
+            Some(Answer::Unavailable) => self
+                .mirror
+                .say("This system has no file dialog for plugins. Type or paste the path instead."),
+        }
+    }
+
+    /// A file was chosen in a dialog.
+    fn use_file(&mut self, purpose: FilePurpose, path: PathBuf) {
+        match purpose {
+            FilePurpose::MyVoice(name) => self.carry_out(PanelAction::AddMyVoice { name, path }),
+            FilePurpose::Pack => self.open_pack(&path),
+            FilePurpose::PacksFolder => self.set_packs_folder(&path),
+            FilePurpose::Engine => self.set_engine(&path),
+            FilePurpose::ImportPreset => self.import_preset(&path),
+            FilePurpose::ExportPreset { sound, .. } => {
+                let path = match path.extension() {
+                    Some(_) => path,
+                    None => path.with_extension(library::ENDING),
+                };
+                let written = library::export(&path, &sound);
+                self.mirror.say(
+                    written.map_or_else(|text| text, |()| format!("Wrote {}.", path.display())),
+                );
+            }
+            FilePurpose::Player => self.carry_out(PanelAction::Standalone(
+                mien_panel::StandaloneAction::OpenFile(path),
+            )),
+        }
+    }
+
+    fn import_preset(&mut self, path: &Path) {
+        match library::import(path) {
+            Ok((name, sound)) => {
+                self.after_preset(Ok(format!("Imported “{name}”.")));
+                self.take_over(name, &sound);
+            }
+            Err(text) => self.mirror.say(text),
+        }
+    }
+
+    /// The panel takes over a preset that was read.
+    fn take_over(&mut self, name: String, sound: &Sound) {
+        let steps = self.panel.apply_preset(name, sound, &self.mirror.state);
+        steps.into_iter().for_each(|step| self.carry_out(step));
+    }
+
+    fn reload(&mut self) {
+        if let Some(remote) = &self.remote {
+            remote.reload();
+        } else {
+            self.mirror
+                .say("The host has not switched Mien on yet: it looks again then.");
+        }
+    }
+
+    fn open_pack(&mut self, path: &Path) {
+        let path = library::expanded(path);
+        if let Some(remote) = &self.remote {
+            remote.install_pack(path);
+        }
+    }
+
+    fn set_packs_folder(&mut self, path: &Path) {
+        let path = Some(library::expanded(path)).filter(|path| !path.as_os_str().is_empty());
+        if path.as_ref().is_some_and(|path| !path.is_dir()) {
+            return self.mirror.say("There is no such folder.");
+        }
+        let kept = chosen::choose(|chosen| chosen.packs = path);
+        self.mirror.look_up_packs_folder();
+        match kept {
+            Ok(()) => self.reload(),
+            Err(text) => self.mirror.say(text),
+        }
+    }
+
+    fn set_engine(&mut self, path: &Path) {
+        let path = Some(library::expanded(path)).filter(|path| !path.as_os_str().is_empty());
+        if path.as_ref().is_some_and(|path| !path.is_file()) {
+            return self.mirror.say("There is no such file.");
+        }
+        match chosen::choose(|chosen| chosen.engine = path) {
+            // A library that is open stays open: it cannot be closed.
+            Ok(()) if !self.mirror.state.engine_path.as_os_str().is_empty() => self
+                .mirror
+                .say("Kept. It is used when the host starts the next time."),
+            Ok(()) => self.reload(),
+            Err(text) => self.mirror.say(text),
         }
     }
 
@@ -171,8 +281,10 @@ impl Doer<'_> {
             _ => "xdg-open",
         };
         let made = std::fs::create_dir_all(path);
-        if made.is_err() || Command::new(program).arg(path).spawn().is_err() {
-            self.mirror.say(format!("The folder is {}", path.display()));
+        match Command::new(program).arg(path).spawn() {
+            // Somebody must wait for it, or it stays as a zombie of the host's.
+            Ok(mut child) if made.is_ok() => drop(std::thread::spawn(move || child.wait())),
+            _ => self.mirror.say(format!("The folder is {}", path.display())),
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Job {
     Follow(i32),
     /// Look for engine and packs again.
     Reload,
+    /// Copy a pack to the user's, and load it.
+    InstallPack(PathBuf),
     /// Make a voice of a recording.
     MakeVoice {
         /// What to call it.
@@ -138,6 +140,7 @@ impl Loader {
     }
 
     fn work(&mut self, job: Job) {
+        let mut remark = String::new();
         match job {
             Job::Choose => self.miss_own_voices(),
             Job::Select(selection) => {
@@ -150,6 +153,14 @@ impl Loader {
                 }
             }
             Job::Reload => self.loaded = None,
+            Job::InstallPack(path) => match search::install_pack(&path) {
+                Ok(name) => {
+                    // The same name may mean a newer file.
+                    self.loaded = None;
+                    self.selection().pack = name;
+                }
+                Err(text) => remark = text,
+            },
             Job::MakeVoice {
                 name,
                 samples,
@@ -174,7 +185,12 @@ impl Loader {
             }
             Job::Quit => return,
         }
-        let result = self.load();
+        let mut result = self.load();
+        if let Ok(note) = &mut result
+            && !remark.is_empty()
+        {
+            *note = remark;
+        }
         self.take_over(result);
     }
 
@@ -194,9 +210,7 @@ impl Loader {
         let chosen = choose(&packs, &wanted);
         self.shared.slow().packs = packs.clone();
         let Some(pack) = chosen else {
-            let folder = search::user_data()
-                .map(|data| data.join("packs"))
-                .unwrap_or_default();
+            let folder = search::packs_folder();
             let text = format!(
                 "No voice pack is installed, so your own voice passes through. \
                  Put a .mien file into {} and reload.",

@@ -1,6 +1,7 @@
 //! The slow side of a running plugin: the engine thread that converts, the loader thread that reads
 //! libraries and packs, and what they use. Nothing here runs on the audio thread.
 
+pub mod chosen;
 pub mod loader;
 pub mod overload;
 pub mod own;
@@ -149,6 +150,11 @@ impl Remote {
     /// The same from a sound file.
     pub fn make_voice_of_file(&self, name: String, path: std::path::PathBuf) {
         self.job(loader::Job::MakeVoiceOfFile { name, path });
+    }
+
+    /// Has a pack from anywhere copied to the user's, and loaded.
+    pub fn install_pack(&self, path: std::path::PathBuf) {
+        self.job(loader::Job::InstallPack(path));
     }
 
     /// Has a voice of the user's own forgotten.

@@ -2,22 +2,26 @@
 //!
 //! Engine library, first match wins:
 //! 1. `$MIEN_ENGINE`, a path to the library itself
-//! 2. beside the plugin's bundle or the program, and in `mien-engine/` there
-//! 3. the user's install: `<data folder>/mien/engine/`
-//! 4. `/usr/lib/mien/`
+//! 2. the one that the user chose in the settings
+//! 3. beside the plugin's bundle or the program, and in `mien-engine/` there
+//! 4. the user's install: `<data folder>/mien/engine/`
+//! 5. `/usr/lib/mien/`
 //!
 //! Packs (`*.mien`), all of them, earlier folders first:
 //! 1. `$MIEN_PACKS`, a folder
-//! 2. `packs/` beside the engine library
-//! 3. the user's: `<data folder>/mien/packs/`
-//! 4. `/usr/share/mien/packs/`
-//! 5. `models/voices/` of the source tree, where the program was built in one
+//! 2. the folder that the user chose in the settings
+//! 3. `packs/` beside the engine library
+//! 4. the user's: `<data folder>/mien/packs/`
+//! 5. `/usr/share/mien/packs/`
+//! 6. `models/voices/` of the source tree, where the program was built in one
 
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use mien_face::PackDescription;
+
+use super::chosen::chosen;
 
 /// File name of the engine library on this system.
 pub fn library_name() -> String {
@@ -36,6 +40,7 @@ fn libloading_name(stem: &str) -> String {
 pub fn engine_candidates() -> Vec<PathBuf> {
     let name = library_name();
     let mut found: Vec<PathBuf> = environment("MIEN_ENGINE").into_iter().collect();
+    found.extend(chosen().engine);
     for folder in homes() {
         found.push(folder.join(&name));
         found.push(folder.join("mien-engine").join(&name));
@@ -71,6 +76,7 @@ pub fn find_engine() -> Result<PathBuf, String> {
 /// The folders that may hold packs, in order.
 pub fn pack_folders(engine: Option<&Path>) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = environment("MIEN_PACKS").into_iter().collect();
+    folders.extend(chosen().packs);
     folders.extend(
         engine
             .and_then(Path::parent)
@@ -178,6 +184,35 @@ fn homes() -> Vec<PathBuf> {
         }
     }
     homes
+}
+
+/// The folder of packs that the panel names: the one that was chosen, or the user's own.
+pub fn packs_folder() -> PathBuf {
+    environment("MIEN_PACKS")
+        .or_else(|| chosen().packs)
+        .or_else(|| user_data().map(|data| data.join("packs")))
+        .unwrap_or_default()
+}
+
+/// Copies a pack into the user's own folder, where every instance finds it, and gives its name.
+///
+/// # Errors
+/// Text for people.
+pub fn install_pack(path: &Path) -> Result<String, String> {
+    let card = read_card(path).ok_or_else(|| format!("{} is no voice pack.", path.display()))?;
+    let folder = user_data().ok_or("There is no folder for packs: set HOME.")?;
+    let folder = folder.join("packs");
+    let to = folder.join(path.file_name().unwrap_or_default());
+    let is_there = to.canonicalize().ok();
+    if is_there.is_none() || is_there != path.canonicalize().ok() {
+        // A half copied pack must not be found as one.
+        let beside = to.with_extension("part");
+        let copy = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::copy(path, &beside))
+            .and_then(|_| std::fs::rename(&beside, &to));
+        copy.map_err(|e| format!("Cannot copy {} to {}: {e}", path.display(), to.display()))?;
+    }
+    Ok(card.name)
 }
 
 /// The user's own folder for Mien.

@@ -22,19 +22,30 @@ pub(crate) fn title(ui: &mut Ui, theme: Theme, words: &str) {
     );
 }
 
-/// A row with something said at its right; true when chosen. Closes the menu.
-pub(crate) fn item(ui: &mut Ui, theme: Theme, label: &str, aside: &str, enabled: bool) -> bool {
-    row(ui, theme, label, aside, enabled, 26.0, None)
+/// A row as it was drawn.
+pub(crate) struct Row {
+    /// Where it lies.
+    pub rect: Rect,
+    /// It was chosen; the menu closes.
+    pub clicked: bool,
 }
 
-/// A row with a second line; true when chosen. Closes the menu.
+/// Room at the end of a described row, for a button.
+const BUTTON: f32 = 36.0;
+
+/// A row with something said at its right; true when chosen. Closes the menu.
+pub(crate) fn item(ui: &mut Ui, theme: Theme, label: &str, aside: &str, enabled: bool) -> bool {
+    row(ui, theme, label, aside, enabled, 26.0, None).clicked
+}
+
+/// A row with a second line, and room for a button at its end.
 pub(crate) fn described(
     ui: &mut Ui,
     theme: Theme,
     label: &str,
     description: &str,
     on: bool,
-) -> bool {
+) -> Row {
     row(
         ui,
         theme,
@@ -54,7 +65,7 @@ fn row(
     enabled: bool,
     height: f32,
     below: Option<&str>,
-) -> bool {
+) -> Row {
     let sense = if enabled {
         Sense::click()
     } else {
@@ -68,7 +79,8 @@ fn row(
             .rect_filled(rect, 6.0, mix(theme.surface, theme.text, 0.08));
     }
     let ink = if enabled { theme.text } else { theme.faint };
-    let (left, right) = (rect.left() + 8.0, rect.right() - 8.0);
+    let end = if below.is_some() { BUTTON } else { 8.0 };
+    let (left, right) = (rect.left() + 8.0, rect.right() - end);
     let said = text::line(
         ui,
         pos2(right, rect.top() + 13.0),
@@ -105,11 +117,11 @@ fn row(
             theme.dim,
         );
     }
-    if response.clicked() {
+    let clicked = response.clicked();
+    if clicked {
         ui.close();
-        return true;
     }
-    false
+    Row { rect, clicked }
 }
 
 /// A thin line between groups.

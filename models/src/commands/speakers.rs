@@ -1,0 +1,345 @@
+//! The stages of `mien train` about who speaks: the speaker encoder, how much of the speaker is left in
+//! the content, and instant voices.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+use mien_face::{Controls, FRAME, SAMPLE_RATE};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::train::Speech;
+use crate::corpus::{Recording, held_out_speakers};
+use crate::evaluate::convert;
+use crate::evaluate::verification::{Length, Side, Trials};
+use crate::evaluate::verifier::{SpeakerVerifier, config_of, embed_mel};
+use crate::networks::ContentEncoder;
+use crate::pack::LoadedPack;
+use crate::speaker::Spoken;
+use crate::streaming::Converter;
+use crate::train::config::TrainConfig;
+use crate::train::features::{FeatureSet, Features};
+use crate::train::speaker::{self, Speaker, SpeakerRun, mel_of};
+use crate::train::speaker_leak::{self, Leak};
+use crate::train::{checkpoint, export, voice_map};
+
+/// Speakers with less than that, in frames, are not learned from.
+const LEAST: usize = 1000;
+
+impl Speech {
+    /// The run of the speaker stage: who trains it, and the trials of those who do not.
+    ///
+    /// # Errors
+    /// When there is nobody to learn from or to validate with.
+    pub fn speaker_run<'a>(
+        &self,
+        config: &'a TrainConfig,
+        folder: &Path,
+        deadline: Option<Instant>,
+        device: Device,
+    ) -> Result<SpeakerRun<'a>> {
+        let c = &config.speaker;
+        let labelled = |r: &&Recording| {
+            let corpora = [&config.data.free_corpora, &config.data.emotion_corpora];
+            !r.speaker.is_empty() && corpora.iter().any(|list| list.contains(&r.corpus))
+        };
+        let labelled: Vec<&Recording> = self.recordings.iter().filter(labelled).collect();
+        let unseen = self.unseen(&labelled, c.held_out);
+        let free = |r: &&&Recording| config.data.free_corpora.contains(&r.corpus);
+        let mut speakers: BTreeMap<&str, Vec<&Recording>> = BTreeMap::new();
+        for r in &labelled {
+            if !unseen.contains(&r.speaker) && (c.acted || free(&r)) && self.frames(r) > 30 {
+                speakers.entry(&r.speaker).or_default().push(r);
+            }
+        }
+        let speaker = |own: Vec<&Recording>| {
+            let frames: usize = own.iter().map(|r| self.frames(r)).sum();
+            (frames >= LEAST).then(|| Speaker {
+                keys: own.iter().map(|r| r.key.clone()).collect(),
+                weight: (frames as f64 / 6000.0).powf(c.balance),
+            })
+        };
+        let speakers: Vec<Speaker> = speakers.into_values().filter_map(speaker).collect();
+        let held: Vec<&Recording> = labelled
+            .iter()
+            .copied()
+            .filter(|r| unseen.contains(&r.speaker))
+            .collect();
+        let (free, acted): (Vec<&Recording>, Vec<&Recording>) = held.iter().partition(|r| free(r));
+        let frames = |r: &Recording| self.frames(r);
+        let mut trials = Vec::new();
+        for (kind, recordings) in [("free", &free), ("acted", &acted)] {
+            for (name, length) in [
+                ("4 s", Length::Segment(400)),
+                ("whole", Length::Whole),
+                ("15 s", Length::Joined(1500)),
+            ] {
+                let name = format!("{kind}, {name}");
+                trials.push(Trials::new(&name, recordings, frames, length));
+            }
+        }
+        ensure!(
+            speakers.len() >= 4,
+            "a speaker encoder needs at least four speakers with 10 s each, best hundreds; there are {}",
+            speakers.len()
+        );
+        if trials
+            .iter()
+            .all(|t| t.targets.is_empty() || t.impostors.is_empty())
+        {
+            bail!(
+                "no two speakers of one corpus are kept for validation: raise held_out of [speaker]"
+            );
+        }
+        tracing::info!(
+            "{} speakers to learn from, {} unseen",
+            speakers.len(),
+            unseen.len()
+        );
+        Ok(SpeakerRun {
+            config,
+            speakers,
+            features: self.features.clone(),
+            trials,
+            folder: folder.to_owned(),
+            deadline,
+            device,
+        })
+    }
+
+    /// Speakers that the speaker encoder does not see: those that `[data]` keeps, and a share more.
+    pub fn unseen(&self, labelled: &[&Recording], share: f64) -> Vec<String> {
+        let others: Vec<Recording> = labelled
+            .iter()
+            .filter(|r| !self.held_out.contains(&r.speaker))
+            .map(|r| (*r).clone())
+            .collect();
+        let mut unseen = held_out_speakers(&others, share, &[]);
+        unseen.extend(self.held_out.iter().cloned());
+        unseen.sort();
+        unseen
+    }
+
+    fn frames(&self, recording: &Recording) -> usize {
+        self.features.get(&recording.key).map_or(0, |f| f.mel.len())
+    }
+
+    /// Prints how often a fresh classifier names the training speakers, from what the encoder hears and
+    /// from its content.
+    ///
+    /// # Errors
+    /// Too little speech, a full disk.
+    pub fn tell_leak(
+        &self,
+        config: &TrainConfig,
+        encoder: &ContentEncoder,
+        folder: &Path,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        let mut speakers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let used = |r: &&Recording| {
+            config.data.free_corpora.contains(&r.corpus)
+                && !r.speaker.is_empty()
+                && !self.held_out.contains(&r.speaker)
+        };
+        for r in self.recordings.iter().filter(used) {
+            speakers.entry(&r.speaker).or_default().push(r.key.clone());
+        }
+        let speakers: Vec<Vec<String>> = speakers.into_values().collect();
+        let features: &FeatureSet = &self.features;
+        let seed = (config.data.seed, speaker_leak::STEPS);
+        let tell = |what: &str, leak: Leak| {
+            println!(
+                "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers = {:.1} times \
+                 chance ({:.2} %); always naming the most frequent one: {:.2} %",
+                100.0 * leak.right,
+                leak.crops,
+                100.0 * leak.balanced,
+                leak.speakers,
+                leak.times_chance(),
+                100.0 / leak.speakers as f64,
+                100.0 * leak.majority
+            );
+        };
+        let at = (folder, deadline);
+        let content = |mel: &Tensor| encoder.encode(mel);
+        let leak = speaker_leak::measure("leak-content", &speakers, features, content, at, seed)?;
+        tell("content", leak);
+        let mel = |mel: &Tensor| mel.shallow_clone();
+        let leak = speaker_leak::measure("leak-mel", &speakers, features, mel, at, seed)?;
+        tell("log mel, for comparison", leak);
+        Ok(())
+    }
+
+    /// The weights of an instant voice for the pack of a run; none where the run has no speaker encoder
+    /// that may go into it.
+    ///
+    /// # Errors
+    /// When the speaker encoder's file is broken or of other sizes than the recipe's.
+    pub fn instant_voice(&self, config: &TrainConfig, run: &Path) -> Result<Vec<(String, Tensor)>> {
+        let path = run.join(speaker::FILE);
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let saved = checkpoint::read(&path)?;
+        if saved.get("acted").is_none_or(|t| t.int64_value(&[]) != 0) {
+            tracing::warn!(
+                "{path:?} learned from acted speech: left out, as its licences would bind the pack"
+            );
+            return Ok(Vec::new());
+        }
+        let verifier = SpeakerVerifier::load(&path)?;
+        let sizes = saved.get("sizes").and_then(config_of);
+        ensure!(
+            sizes.as_ref() == Some(&config.networks.speaker),
+            "{path:?} has the sizes {sizes:?}, [networks.speaker] of the recipe says otherwise"
+        );
+        let (mut directions, mut rows) = (Vec::new(), Vec::new());
+        for (row, name) in self.speakers.iter().enumerate() {
+            for mel in self.stretches(name) {
+                directions.extend(embed_mel(verifier.encoder(), &mel));
+                rows.push(row as i64);
+            }
+        }
+        let directions = Tensor::from_slice(&directions)
+            .reshape([rows.len() as i64, config.networks.speaker.embedding]);
+        let Some(map) = voice_map::fit(&directions, &rows, &export::voice_table(run)?) else {
+            return Ok(Vec::new());
+        };
+        println!(
+            "instant voices: {:.0} % of what sets voices apart is told of speakers left out, from 5 s ({} speakers)",
+            100.0 * map.told,
+            self.speakers.len()
+        );
+        let weights = saved.into_iter().filter_map(|(name, tensor)| {
+            let name = name.strip_prefix("ema/speaker.")?;
+            Some((format!("speaker.{name}"), tensor.to_kind(Kind::Float)))
+        });
+        let mut tensors: Vec<(String, Tensor)> = weights.collect();
+        tensors.push(("instant.weight".into(), map.weight));
+        tensors.push(("instant.bias".into(), map.bias));
+        Ok(tensors)
+    }
+
+    /// Up to eight stretches of about 5 s of a speaker, as the speaker encoder reads them.
+    fn stretches(&self, speaker: &str) -> Vec<Vec<f32>> {
+        let own: Vec<&Recording> = self
+            .recordings
+            .iter()
+            .filter(|r| r.speaker == speaker)
+            .collect();
+        let trials = Trials::new("", &own, |r| self.frames(r), Length::Joined(500));
+        let side = |side: &Side| mel_of(side, &self.features);
+        trials.sides.iter().take(8).map(side).collect()
+    }
+
+    /// Prints the loss of instant voices of unseen speakers on speech they were not fitted to, by seconds
+    /// of recording, beginning and steps of fitting; converts other unseen speakers to them, and writes
+    /// the list for models/scripts/judge.py to the run's folder.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn tell_instant_voices(&self, pack: &LoadedPack, folder: &Path) -> Result<()> {
+        let mut speakers: BTreeMap<&str, Vec<&Recording>> = BTreeMap::new();
+        for r in self
+            .recordings
+            .iter()
+            .filter(|r| self.held_out.contains(&r.speaker))
+        {
+            if matches!(r.emotion.as_str(), "" | "neutral" | "calm") && self.frames(r) > 100 {
+                speakers.entry(&r.speaker).or_default().push(r);
+            }
+        }
+        let long = |own: &Vec<&Recording>| own.iter().map(|r| self.frames(r)).sum::<usize>() > 4500;
+        speakers.retain(|_, own| long(own));
+        ensure!(
+            speakers.len() > 1,
+            "instant voices need two unseen speakers with 45 s of neutral speech each"
+        );
+        let all: Vec<&Vec<&Recording>> = speakers.values().collect();
+        let mut table: BTreeMap<(usize, &str, u64), Vec<f64>> = BTreeMap::new();
+        let mut questions = Vec::new();
+        std::fs::create_dir_all(folder)?;
+        for (number, own) in all.iter().enumerate() {
+            // The last recordings are for asking, the first ones are what a user would give.
+            let asked: Vec<&Recording> = own.iter().rev().take(4).copied().collect();
+            let ask = self.sound(&asked, 1500);
+            let ask = Spoken::new(pack, &Features::analyse(&ask));
+            let other = all[(number + 1) % all.len()];
+            let source = self.sound(&other[..2.min(other.len())], 600);
+            let source_path = write_sound(folder, &format!("{number}_source"), &source)?;
+            for seconds in [5, 10, 30] {
+                let sound = self.sound(&own[..own.len() - asked.len()], 100 * seconds);
+                let features = Features::analyse(&sound);
+                let given = Spoken::new(pack, &features);
+                let f0 = mean_f0(&features);
+                let mut begin = vec![("middle", crate::speaker::middle(pack))];
+                begin.extend(given.encoded(pack).map(|voice| ("encoder", voice)));
+                for (name, start) in begin {
+                    for steps in [0, 10, 30, 80] {
+                        let voice = given.fit(pack, &start, steps);
+                        let level = no_grad(|| ask.losses(pack, &voice).0.double_value(&[]));
+                        table.entry((seconds, name, steps)).or_default().push(level);
+                        if name == "middle" && steps != 80 || name == "encoder" && steps == 80 {
+                            continue;
+                        }
+                        let mut converter = Converter::new(pack.networks.clone());
+                        let values = Vec::<f32>::try_from(&voice.view([-1]))?;
+                        let index = converter.add_voice(&values, f0)?;
+                        let mut controls = Controls::default();
+                        controls.voices[0].index = index as u32;
+                        let out = convert(&mut converter, &source, &controls);
+                        let clip = format!("{number}_{seconds}s_{name}_{steps}");
+                        questions.push(serde_json::json!({
+                            "path": write_sound(folder, &clip, &out)?,
+                            "source": source_path,
+                            "target": asked.iter().map(|r| &r.path).collect::<Vec<_>>(),
+                            "text": null,
+                        }));
+                    }
+                }
+            }
+        }
+        println!(
+            "mel distance of {} unseen speakers on speech that was not fitted to",
+            all.len()
+        );
+        for ((seconds, name, steps), levels) in &table {
+            let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+            println!("{seconds:3} s, from {name:8} {steps:3} steps: {mean:.4}");
+        }
+        let list = folder.join("instant-voices.json");
+        std::fs::write(&list, serde_json::to_string_pretty(&questions)?)?;
+        println!("{}", list.display());
+        Ok(())
+    }
+
+    /// Recordings one after another at 24 kHz, that many frames at most.
+    fn sound(&self, recordings: &[&Recording], frames: usize) -> Vec<f32> {
+        let most = frames * FRAME;
+        let mut sound = Vec::with_capacity(most);
+        for features in recordings.iter().filter_map(|r| self.features.get(&r.key)) {
+            sound.extend(features.sound.iter().map(|&v| f32::from(v) / 32768.0));
+            if sound.len() >= most {
+                break;
+            }
+        }
+        sound.truncate(most);
+        sound
+    }
+}
+
+fn write_sound(folder: &Path, name: &str, sound: &[f32]) -> Result<PathBuf> {
+    let path = std::path::absolute(folder.join(format!("{name}.wav")))?;
+    let sound = mien_audio::Sound::from_mono(sound.to_vec(), SAMPLE_RATE);
+    mien_audio::write(&path, &sound, mien_audio::Depth::Int24)?;
+    Ok(path)
+}
+
+/// Geometric mean of the pitch in Hz; 150 where nothing is voiced.
+fn mean_f0(features: &Features) -> f32 {
+    let voiced = features.pitch.iter().map(|p| p[0]).filter(|&f| f > 0.0);
+    let logs: Vec<f64> = voiced.map(|f| f64::from(f).ln()).collect();
+    crate::evaluate::mean(logs.into_iter()).map_or(150.0, |m| m.exp() as f32)
+}

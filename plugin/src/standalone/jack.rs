@@ -1,0 +1,166 @@
+//! Mien in JACK's graph: one client with an input, two outputs, and two monitors that are only heard
+//! while one listens to oneself. Its clock is the graph's, so nothing needs a bridge.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jack::{
+    AsyncClient, AudioIn, AudioOut, Client, ClientOptions, ClientStatus, Control, Frames,
+    NotificationHandler, Port, PortFlags, ProcessHandler, ProcessScope,
+};
+
+use super::chain::Chain;
+use super::volume::Fader;
+
+/// Name of the client.
+const CLIENT: &str = "Mien";
+/// JACK's name for sound, among port types.
+const AUDIO: &str = "32 bit float mono audio";
+
+/// A client that does not run yet.
+pub struct Joined(Client);
+
+impl Joined {
+    /// Joins the graph. No server is started for it.
+    ///
+    /// # Errors
+    /// Text for people.
+    pub fn new() -> Result<Self, String> {
+        jack::set_logger(jack::LoggerType::None);
+        let (client, _) = Client::new(CLIENT, ClientOptions::NO_START_SERVER)
+            .map_err(|_| "JACK does not run. Start it (or PipeWire with pipewire-jack).")?;
+        Ok(Self(client))
+    }
+
+    /// The graph's sample rate in Hz.
+    pub fn rate(&self) -> u32 {
+        self.0.sample_rate()
+    }
+
+    /// The graph's buffer in samples.
+    pub fn buffer(&self) -> u32 {
+        self.0.buffer_size()
+    }
+
+    /// Runs the chain. `inputs` are ports to listen to; where there are none, the first microphone.
+    ///
+    /// # Errors
+    /// Text for people.
+    pub fn run(self, chain: Chain, fader: Fader, inputs: &[String]) -> Result<Jack, String> {
+        let client = self.0;
+        let failed = |error: jack::Error| format!("JACK refuses Mien's ports: {error}");
+        let output = |name: &str| client.register_port(name, AudioOut::default());
+        let changed = Arc::new(AtomicBool::new(false));
+        let process = Process {
+            input: client
+                .register_port("input", AudioIn::default())
+                .map_err(failed)?,
+            outputs: [
+                output("output_1").map_err(failed)?,
+                output("output_2").map_err(failed)?,
+            ],
+            monitors: [
+                output("monitor_1").map_err(failed)?,
+                output("monitor_2").map_err(failed)?,
+            ],
+            chain,
+            fader,
+            buffer: client.buffer_size(),
+            changed: changed.clone(),
+        };
+        let notices = Notices {
+            changed: changed.clone(),
+        };
+        let client = client
+            .activate_async(notices, process)
+            .map_err(|error| format!("JACK refuses Mien: {error}"))?;
+        let jack = Jack { client, changed };
+        let microphones = jack.physical(PortFlags::IS_OUTPUT);
+        let wanted = match inputs {
+            [] => microphones.get(..1).unwrap_or_default(),
+            named => named,
+        };
+        for port in wanted {
+            let _ = jack.connect(port, &jack.own("input"));
+        }
+        Ok(jack)
+    }
+}
+
+/// A running client. Dropping it leaves the graph.
+pub struct Jack {
+    client: AsyncClient<Notices, Process>,
+    changed: Arc<AtomicBool>,
+}
+
+impl Jack {
+    /// Whether the server went away or changed its buffer, so that all must be opened again.
+    pub fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// Connects the monitors to the system's output.
+    pub fn listen(&self) {
+        let outputs = self.physical(PortFlags::IS_INPUT);
+        for (name, output) in ["monitor_1", "monitor_2"].iter().zip(&outputs) {
+            let _ = self.connect(&self.own(name), output);
+        }
+    }
+
+    fn own(&self, port: &str) -> String {
+        format!("{}:{port}", self.client.as_client().name())
+    }
+
+    fn physical(&self, direction: PortFlags) -> Vec<String> {
+        let flags = PortFlags::IS_PHYSICAL | direction;
+        self.client.as_client().ports(None, Some(AUDIO), flags)
+    }
+
+    fn connect(&self, from: &str, to: &str) -> Result<(), jack::Error> {
+        self.client.as_client().connect_ports_by_name(from, to)
+    }
+}
+
+struct Process {
+    input: Port<AudioIn>,
+    outputs: [Port<AudioOut>; 2],
+    monitors: [Port<AudioOut>; 2],
+    chain: Chain,
+    fader: Fader,
+    buffer: Frames,
+    changed: Arc<AtomicBool>,
+}
+
+impl ProcessHandler for Process {
+    fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
+        let [left, right] = &mut self.outputs;
+        let left = left.as_mut_slice(scope);
+        self.chain.process(Some(self.input.as_slice(scope)), left);
+        right.as_mut_slice(scope).copy_from_slice(left);
+        let [first, second] = &mut self.monitors;
+        let first = first.as_mut_slice(scope);
+        first.copy_from_slice(left);
+        self.fader.apply(first);
+        second.as_mut_slice(scope).copy_from_slice(first);
+        Control::Continue
+    }
+
+    fn buffer_size(&mut self, _: &Client, size: Frames) -> Control {
+        // The chain takes any length, but its delay was planned for another.
+        if size != self.buffer {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+        Control::Continue
+    }
+}
+
+struct Notices {
+    changed: Arc<AtomicBool>,
+}
+
+impl NotificationHandler for Notices {
+    // SAFETY: one store, which may be done in a signal handler.
+    unsafe fn shutdown(&mut self, _: ClientStatus, _: &str) {
+        self.changed.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,59 @@
+//! Opens Mien's panel in a real window, works it like a person, and takes pictures and figures.
+//!
+//! ```text
+//! mien-window --plugin mien.clap --sound talk.flac wait=4 shot=panel.png cpu=20,live sound=off wait=8 cpu=20,silent
+//! mien-window --program mien wait=4 shot=standalone.png
+//! ```
+//!
+//! It needs an X server (`Xvfb` will do). With `--plugin` it is a CLAP host: it plays a sound through
+//! the plugin at the pace of a sound card, in blocks of 10 ms, and embeds its window.
+
+use anyhow::Result;
+use clap::Parser;
+use std::path::PathBuf;
+
+#[cfg(target_os = "linux")]
+mod host;
+#[cfg(target_os = "linux")]
+mod screen;
+#[cfg(target_os = "linux")]
+mod steps;
+#[cfg(target_os = "linux")]
+mod usage;
+
+/// What to open, and what to do with it.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// A `.clap` to host.
+    #[arg(long, value_name = "FILE", conflicts_with = "program")]
+    plugin: Option<PathBuf>,
+    /// A program to start instead; its window is called Mien.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// An argument for the program; may be repeated.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    argument: Vec<String>,
+    /// The sound that plays through the plugin, over and over. Without it: silence.
+    #[arg(long, value_name = "FILE")]
+    sound: Option<PathBuf>,
+    /// The host's sample rate in Hz.
+    #[arg(long, value_name = "HZ", default_value_t = 48_000)]
+    rate: u32,
+    /// How much louder the sound is played.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    gain: f32,
+    /// What to do, one after the other: wait=SECONDS, shot=FILE, move=X,Y, click=X,Y, drag=X,Y,X,Y,
+    /// right=X,Y, key=KEYCODE, size=W,H, set=NAME,VALUE, sound=on|off, cpu=SECONDS,LABEL, close, open.
+    steps: Vec<String>,
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> Result<()> {
+    steps::run(&Options::parse())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> Result<()> {
+    let _ = Options::parse();
+    anyhow::bail!("mien-window looks at X11 windows, which this system does not have")
+}
