@@ -10,7 +10,8 @@
 //!    noise, or with music beneath.
 //! 4. `track` finds the best path through the candidates so far by traits and context; jumps cost. It looks back only, so
 //!    it adds no delay.
-//! 5. `voicing` decides between voiced and unvoiced, from the memory and the chosen candidate.
+//! 5. `voicing` decides between voiced and unvoiced, from the memory and the chosen candidate. What has a pitch that is too
+//!    doubtful to be told counts as unvoiced: a jump by an octave is worse.
 //!
 //! The networks are trained together by `training/train_pitch.py` on what outside estimators agree on, and judged by
 //! `training/judge_pitch.py` on speakers that no training heard.
@@ -36,12 +37,16 @@ pub const MIN_HZ: f32 = 60.0;
 /// Highest pitch that is looked for.
 pub const MAX_HZ: f32 = 1000.0;
 
+/// To be counted up when the tracker gives something else though its weights are the same.
+const CODE: u64 = 2;
+
 /// The pitch at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PitchFrame {
     /// Fundamental frequency in Hz; 0 where the sound is unvoiced.
     pub f0_hz: f32,
-    /// How sure it is that the sound is voiced, 0 to 1. `f0_hz` is set from 0.55 on, down to 0.45.
+    /// How sure it is that the sound is voiced and `candidate_hz` its pitch, 0 to 1: low also where the octave is in doubt.
+    /// `f0_hz` is set from 0.55 on, down to 0.45.
     pub voicing: f32,
     /// The best guess in Hz whether voiced or not; in silence the last one. 0 only before there ever was a sound.
     pub candidate_hz: f32,
@@ -67,6 +72,15 @@ impl PitchTracker {
     /// How far the instant of an estimate lies before the last sample that it needs, in samples at 24 kHz (20 ms): what
     /// hop n (counted from 0) gives is the pitch at sample `(n + 1) * HOP - LOOKAHEAD_SAMPLES`.
     pub const LOOKAHEAD_SAMPLES: usize = 480;
+
+    /// Tells this tracker from every other one, for caches of what it found: 16 hexadecimal digits that change with its
+    /// weights and, by `CODE`, with what is done with them.
+    pub fn version() -> String {
+        let sum = weights::BYTES.iter().fold(CODE, |sum, &byte| {
+            (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        format!("{sum:016x}")
+    }
 
     /// Makes a tracker. This and [`Self::delayed`] are the only places that allocate.
     pub fn new() -> Self {

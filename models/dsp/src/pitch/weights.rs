@@ -6,11 +6,11 @@ use super::net::{Dense, Gru, Net, Numbers};
 use super::voicing::CLUES;
 
 /// Units between what is heard and the memory.
-pub(super) const HIDDEN: usize = 64;
+pub(super) const HIDDEN: usize = 96;
 /// Size of the memory.
-pub(super) const STATE: usize = 64;
+pub(super) const STATE: usize = 128;
 /// Hidden units of the networks with one output.
-const UNITS: usize = 24;
+const UNITS: usize = 32;
 
 /// All networks of the tracker.
 pub(super) struct Weights {
@@ -22,10 +22,13 @@ pub(super) struct Weights {
     pub voicing: Net,
 }
 
+/// The file of all weights.
+pub(super) const BYTES: &[u8] = include_bytes!("weights.bin");
+
 /// Written by `training/train_pitch.py`; see there on what they were trained. The first call reads them and allocates.
 pub(super) fn weights() -> &'static Weights {
     static WEIGHTS: LazyLock<Weights> = LazyLock::new(|| {
-        let mut numbers = Numbers(include_bytes!("weights.bin"));
+        let mut numbers = Numbers(BYTES);
         let weights = Weights {
             first: Dense::read(&mut numbers, HEARD, HIDDEN),
             memory: Gru::read(&mut numbers, HIDDEN, STATE),
