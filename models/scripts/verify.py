@@ -85,6 +85,7 @@ def main():
             "targets": len(trials["targets"]),
             "impostors": len(trials["impostors"]),
             "mien": [trials["equal_error_rate"], trials["within_gender"]],
+            "mien_normalised": trials.get("normalised", [None, None]),
             "resemblyzer": [equal_error_rate(targets, scores(p)) for p in (trials["impostors"], alike)],
         }
         rows.append(row)
@@ -92,9 +93,10 @@ def main():
         def percent(rate):
             return "–" if rate is None else f"{100 * rate:.1f} %"
 
-        ours, theirs = map(percent, row["mien"]), map(percent, row["resemblyzer"])
+        ours, normalised, theirs = (map(percent, row[name]) for name in ("mien", "mien_normalised", "resemblyzer"))
         print(
-            f"{row['name']:16} mien {' / '.join(ours):18} Resemblyzer {' / '.join(theirs):18} (all / within one gender; "
+            f"{row['name']:16} mien {' / '.join(ours):18} normalised {' / '.join(normalised):18} Resemblyzer "
+            f"{' / '.join(theirs):18} (all / within one gender; "
             f"{row['speakers']} speakers, {row['targets']} target and {row['impostors']} impostor pairs)",
             flush=True,
         )

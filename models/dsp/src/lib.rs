@@ -1,9 +1,10 @@
-//! Streaming analysis of a voice: mel spectrum, loudness and pitch.
+//! Streaming analysis of a voice: mel spectrum, loudness, noise floor and pitch.
 //!
 //! Everything here runs at [`RATE`] in steps of [`HOP`] samples, causally and without allocation once built, so the same
 //! code serves the live converter and the preparation of training data.
 
 pub mod mel;
+pub mod noise;
 pub mod pitch;
 
 /// Samples per second of everything in this crate.

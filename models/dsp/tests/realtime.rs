@@ -1,6 +1,7 @@
 //! The analysers must not touch the heap once they are built.
 
 use mien_dsp::mel::MelAnalyser;
+use mien_dsp::noise::NoiseFloor;
 use mien_dsp::pitch::PitchTracker;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -33,14 +34,16 @@ static ALLOCATOR: Counting = Counting;
 fn analysis_does_not_allocate() {
     let mut pitch = PitchTracker::new();
     let mut mel = MelAnalyser::new();
+    let mut noise = NoiseFloor::new();
     let before = COUNT.with(Cell::get);
     for n in 0..100 {
         let hop = std::array::from_fn(|i| ((n * 240 + i) as f32 * 0.05).sin() * 0.3);
         pitch.process(&hop);
-        mel.process(&hop);
+        noise.process(&mel.process(&hop).bands);
         if n == 50 {
             pitch.reset();
             mel.reset();
+            noise.reset();
         }
     }
     assert_eq!(COUNT.with(Cell::get), before);

@@ -5,8 +5,10 @@ import warnings
 
 import numpy as np
 
-CANDIDATES, PER_CANDIDATE = 12, 18
+CANDIDATES, PER_CANDIDATE = 12, 20
 ESTIMATORS = ("fcpe", "crepe", "pesto", "praat", "swift")
+# Without the slow one: enough to teach.
+TEACHERS = ("fcpe", "pesto", "praat", "swift")
 # Confidence from which on each of these calls a frame voiced; chosen on readers of LibriSpeech, where each agrees best
 # with fcpe and Praat, which decide themselves.
 VOICED_FROM = {"pesto": 0.2, "crepe": 0.4, "swift": 0.35}
@@ -22,14 +24,16 @@ def stored(folder, name, ending):
 
 
 def reference(folder, name, estimators=ESTIMATORS):
-    """Median pitch (0 where the majority says unvoiced) and highest over lowest estimate, at 5, 15, 25 … ms."""
+    """At 5, 15, 25 … ms: median pitch (0 where the majority says unvoiced), highest over lowest estimate, and how many
+    call it voiced."""
     data = np.load(stored(folder, name, ".npz"))
     voiced = [data[k + "_c"] > VOICED_FROM[k] if k in VOICED_FROM else data[k] > 0 for k in estimators]
     pitch = np.stack([np.where(v, data[k].astype(float), np.nan) for k, v in zip(estimators, voiced)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         median, spread = np.nanmedian(pitch, 0), np.nanmax(pitch, 0) / np.nanmin(pitch, 0)
-    return np.where(2 * sum(v.astype(int) for v in voiced) > len(estimators), median, 0), spread
+    votes = sum(v.astype(int) for v in voiced)
+    return np.where(2 * votes > len(estimators), median, 0), spread, votes
 
 
 def dump(folder, name, width):
@@ -38,9 +42,9 @@ def dump(folder, name, width):
 
 
 def pair(folder, references, name, width, speed=1.0, estimators=ESTIMATORS):
-    """Reference, spread and dump at the same instants; the dump may be of the sound played faster."""
-    pitch, spread = reference(references, name, estimators)
+    """Reference (pitch, spread, votes) and dump at the same instants; the dump may be of the sound played faster."""
+    pitch, spread, votes = reference(references, name, estimators)
     values = dump(folder, name, width)
     at = np.round((0.5 + np.arange(len(values))) * speed - 0.5).astype(int)
     at = at[at < len(pitch)]
-    return pitch[at] * speed, spread[at], values[: len(at)]
+    return pitch[at] * speed, spread[at], votes[at], values[: len(at)]

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, ensure};
 use serde::Serialize;
+use tch::{Kind, Tensor};
 
+use super::verifier::similarity;
 use crate::corpus::Recording;
 
 /// Recordings of one speaker that take part, spread over all there are.
 const RECORDINGS: usize = 12;
 /// Most impostor pairs of a set; more of them only cost time.
 const IMPOSTORS: usize = 6000;
+
+/// Nearest voices of a cohort that a recording is compared with.
+const NEAREST: usize = 60;
 
 /// A stretch of one recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -107,32 +113,84 @@ impl Trials {
         names.len()
     }
 
-    /// The equal error rate when `embeddings` are those of the sides.
-    pub fn error_rate(&self, embeddings: &[Vec<f32>]) -> Option<f64> {
+    /// The equal error rate when `embeddings` are those of the sides, of cosines or of scores normalised by a cohort.
+    pub fn error_rate(&self, embeddings: &[Vec<f32>], cohort: Option<&Cohort>) -> Option<f64> {
+        let score = scorer(embeddings, cohort);
         equal_error_rate(
-            &scores(&self.targets, embeddings),
-            &scores(&self.impostors, embeddings),
+            &self.targets.iter().map(&score).collect::<Vec<_>>(),
+            &self.impostors.iter().map(&score).collect::<Vec<_>>(),
         )
     }
 
     /// The same against impostors of the speaker's own gender only: harder.
-    pub fn error_rate_within_gender(&self, embeddings: &[Vec<f32>]) -> Option<f64> {
+    pub fn error_rate_within_gender(
+        &self,
+        embeddings: &[Vec<f32>],
+        cohort: Option<&Cohort>,
+    ) -> Option<f64> {
         let alike = |&(a, b): &(usize, usize)| {
             let gender = &self.sides[a].gender;
             !gender.is_empty() && *gender == self.sides[b].gender
         };
-        let impostors: Vec<(usize, usize)> = self.impostors.iter().copied().filter(alike).collect();
+        let score = scorer(embeddings, cohort);
+        let impostors = self.impostors.iter().filter(|pair| alike(pair));
         equal_error_rate(
-            &scores(&self.targets, embeddings),
-            &scores(&impostors, embeddings),
+            &self.targets.iter().map(&score).collect::<Vec<_>>(),
+            &impostors.map(&score).collect::<Vec<_>>(),
         )
     }
 }
 
-fn scores(pairs: &[(usize, usize)], embeddings: &[Vec<f32>]) -> Vec<f64> {
-    let score =
-        |&(a, b): &(usize, usize)| super::verifier::similarity(&embeddings[a], &embeddings[b]);
-    pairs.iter().map(score).collect()
+/// Scores pairs of sides.
+fn scorer<'a>(
+    embeddings: &'a [Vec<f32>],
+    cohort: Option<&Cohort>,
+) -> impl Fn(&(usize, usize)) -> f64 + 'a {
+    let places: Option<Vec<Place>> =
+        cohort.map(|cohort| embeddings.iter().map(|e| cohort.place(e)).collect());
+    move |&(a, b)| {
+        let cosine = similarity(&embeddings[a], &embeddings[b]);
+        places
+            .as_ref()
+            .map_or(cosine, |p| Cohort::normalise(cosine, p[a], p[b]))
+    }
+}
+
+/// Other voices. Some recordings are like everybody's and some like nobody's; how alike one is to the nearest of these tells
+/// (adaptive symmetric score normalisation, Cumani et al. 2011).
+#[derive(Clone, Debug)]
+pub struct Cohort(Vec<Vec<f32>>);
+
+/// How alike a recording is to its nearest voices of a cohort: mean and spread.
+pub type Place = (f64, f64);
+
+impl Cohort {
+    /// Voices `[voices, values]`.
+    ///
+    /// # Errors
+    /// When there are none, or values that are no numbers.
+    pub fn from_tensor(voices: &Tensor) -> Result<Self> {
+        let voices = Vec::<Vec<f32>>::try_from(&voices.to_kind(Kind::Float))?;
+        let sound = voices.iter().flatten().all(|v| v.is_finite());
+        ensure!(!voices.is_empty() && sound, "the cohort is damaged");
+        Ok(Self(voices))
+    }
+
+    /// Where a recording lies among them.
+    pub fn place(&self, embedding: &[f32]) -> Place {
+        let mut cosines: Vec<f64> = self.0.iter().map(|v| similarity(v, embedding)).collect();
+        cosines.sort_by(|a, b| b.total_cmp(a));
+        let nearest = &cosines[..NEAREST.min(cosines.len())];
+        let mean = nearest.iter().sum::<f64>() / nearest.len() as f64;
+        let square = |c: &f64| (c - mean) * (c - mean);
+        let spread = nearest.iter().map(square).sum::<f64>() / nearest.len() as f64;
+        (mean, spread.sqrt().max(1e-6))
+    }
+
+    /// By how many spreads two recordings are more alike than each is to its nearest voices.
+    pub fn normalise(cosine: f64, a: Place, b: Place) -> f64 {
+        0.5 * ((cosine - a.0) / a.1 + (cosine - b.0) / b.1)
+    }
 }
 
 /// At most [`RECORDINGS`] of them, evenly.
@@ -253,6 +311,20 @@ mod tests {
         let doubled = |v: &[f64]| v.iter().rev().map(|s| 2.0 * s - 5.0).collect::<Vec<_>>();
         let other = equal_error_rate(&doubled(&targets), &doubled(&impostors)).unwrap();
         assert!((rate - other).abs() < 1e-9 && (0.0..0.5).contains(&rate));
+    }
+
+    #[test]
+    fn a_cohort_tells_likeness_from_commonness() {
+        // Side 0 is near to everybody, side 2 is apart, with a fellow at 3: the same cosine says more there.
+        let voices =
+            Tensor::from_slice(&[1.0_f32, 0.0, 0.1, 0.9, 0.1, 0.0, 0.9, -0.2, 0.1]).reshape([3, 3]);
+        let cohort = Cohort::from_tensor(&voices).unwrap();
+        let common = cohort.place(&[1.0, 0.0, 0.0]);
+        let rare = cohort.place(&[0.0, 0.0, 1.0]);
+        assert!(common.0 > rare.0);
+        let [likely, unlikely] = [rare, common].map(|p| Cohort::normalise(0.7, p, p));
+        assert!(likely > 0.0 && unlikely < 0.0, "{likely} {unlikely}");
+        assert!(Cohort::from_tensor(&Tensor::from_slice(&[f32::NAN]).reshape([1, 1])).is_err());
     }
 
     fn recordings() -> Vec<Recording> {

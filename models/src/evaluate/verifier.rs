@@ -3,16 +3,20 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use mien_dsp::mel::mel_spectrogram;
+use mien_dsp::mel::{BANDS, filterbank, mel_spectrogram};
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad};
 
-use crate::networks::{CONTENT_MEL, SpeakerConfig, SpeakerEncoder, normalise_value};
+use super::verification::Cohort;
+use crate::networks::{CONTENT_MEL, SpeakerConfig, SpeakerEncoder, normalise_value, stretched};
 use crate::train::checkpoint;
 use crate::train::features::FLOOR;
 
 /// Most frames that are heard at once: 30 s.
 const MOST: usize = 3000;
+
+/// How fast recordings are heard where a file does not tell.
+const RATES: [f32; 3] = [0.88, 1.0, 1.14];
 
 /// Tells voices apart: recordings of one speaker lie close together.
 pub trait Verifier {
@@ -24,6 +28,9 @@ pub trait Verifier {
 #[derive(Debug)]
 pub struct SpeakerVerifier {
     encoder: SpeakerEncoder,
+    /// How fast each recording is heard: see [`embed_views`].
+    rates: Vec<f32>,
+    cohort: Option<Cohort>,
     /// Holds the weights.
     _store: VarStore,
 }
@@ -50,8 +57,19 @@ impl SpeakerVerifier {
             "{path:?} holds values that are no numbers; train it again"
         );
         store.freeze();
+        let rates = match saved.get("copies") {
+            None => RATES.to_vec(),
+            Some(t) => Vec::<f32>::try_from(t).with_context(advice)?,
+        };
+        ensure!(
+            (1..=8).contains(&rates.len()) && rates.iter().all(|r| (0.5..=2.0).contains(r)),
+            advice()
+        );
+        let cohort = saved.get("cohort").map(Cohort::from_tensor).transpose()?;
         Ok(Self {
             encoder,
+            rates,
+            cohort,
             _store: store,
         })
     }
@@ -60,18 +78,49 @@ impl SpeakerVerifier {
     pub fn encoder(&self) -> &SpeakerEncoder {
         &self.encoder
     }
+
+    /// The voices that scores can be normalised by, where the file has them.
+    pub fn cohort(&self) -> Option<&Cohort> {
+        self.cohort.as_ref()
+    }
+
+    /// The direction of a voice from its log mel.
+    pub fn embed_frames(&self, frames: &[[f32; BANDS]]) -> Vec<f32> {
+        embed_views(&self.encoder, &self.rates, frames)
+    }
 }
 
 impl Verifier for SpeakerVerifier {
     fn embed(&self, sound: &[f32]) -> Vec<f32> {
-        let mel = mel_spectrogram(sound);
-        let frames: Vec<f32> = mel
-            .iter()
-            .flat_map(|frame| &frame[..CONTENT_MEL as usize])
-            .map(|v| normalise_value(v.max(FLOOR)))
-            .collect();
-        embed_mel(&self.encoder, &frames)
+        let mut mel = mel_spectrogram(sound);
+        mel.iter_mut().flatten().for_each(|v| *v = v.max(FLOOR));
+        self.embed_frames(&mel)
     }
+}
+
+/// The direction of a voice from its log mel, heard at each of `rates`: each is another look at the same vocal tract, and the
+/// training has heard voices stretched so. The directions one after another, of length 1 together: the cosine of two of
+/// these is the mean of the looks' cosines.
+pub fn embed_views(encoder: &SpeakerEncoder, rates: &[f32], frames: &[[f32; BANDS]]) -> Vec<f32> {
+    let Some(last) = frames.len().checked_sub(1) else {
+        return Vec::new();
+    };
+    let share = (rates.len() as f32).sqrt().recip();
+    let view = |&rate: &f32| {
+        let count = ((frames.len() as f32 / rate) as usize).max(1);
+        let heard =
+            stretched::<{ CONTENT_MEL as usize }>(count, rate, &filterbank().centres, |t, band| {
+                frames[t.min(last)][band]
+            });
+        let mel: Vec<f32> = heard
+            .iter()
+            .flatten()
+            .map(|v| normalise_value(*v))
+            .collect();
+        embed_mel(encoder, &mel)
+    };
+    let views = rates.iter().flat_map(view);
+    views.map(|v| v * share).collect()
 }
 
 /// The direction of a voice from normalised log mel, `CONTENT_MEL` values a frame. Long recordings
@@ -169,15 +218,23 @@ mod tests {
             .collect();
         let louder: Vec<f32> = sound.iter().map(|s| s * 4.0).collect();
         let own = verifier.embed(&sound);
-        assert_eq!(own.len(), 128);
+        assert_eq!(own.len(), RATES.len() * 128);
         assert!((similarity(&own, &own) - 1.0).abs() < 1e-4);
         assert!(similarity(&own, &verifier.embed(&louder)) > 0.999);
-        let mel: Vec<f32> = mel_spectrogram(&sound)
+        let mut mel = mel_spectrogram(&sound);
+        mel.iter_mut().flatten().for_each(|v| *v = v.max(FLOOR));
+        assert!(similarity(&own, &embed_views(&encoder, &RATES, &mel)) > 0.999);
+        // The look at rate 1 is the recording as it is.
+        let plain: Vec<f32> = mel
             .iter()
             .flat_map(|f| &f[..CONTENT_MEL as usize])
-            .map(|v| normalise_value(v.max(FLOOR)))
+            .map(|v| normalise_value(*v))
             .collect();
-        assert!(similarity(&own, &embed_mel(&encoder, &mel)) > 0.999);
+        let looks = [
+            embed_views(&encoder, &[1.0], &mel),
+            embed_mel(&encoder, &plain),
+        ];
+        assert!(similarity(&looks[0], &looks[1]) > 0.9999);
         assert!(verifier.embed(&[]).is_empty());
     }
 }

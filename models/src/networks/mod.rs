@@ -10,7 +10,7 @@ mod instant_voice;
 mod speaker_encoder;
 mod vocoder;
 
-pub use bands::place;
+pub use bands::{place, stretched};
 pub use classifier::MelClassifier;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;

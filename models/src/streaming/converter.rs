@@ -13,7 +13,7 @@ use crate::networks::{
 };
 use crate::nn::Modulation;
 use crate::pack::Networks;
-use crate::train::features::{BANDS, CENTRE, FLOOR, loudness};
+use crate::train::features::{BANDS, CENTRE, FLOOR, PITCH_HELD, loudness};
 
 /// By how much the output lies behind the input: half the analysis window and the look-ahead.
 pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;
@@ -56,7 +56,7 @@ impl Converter {
         Self {
             voices: VoiceMix::new(embeddings, networks.voice_f0_hz.clone()),
             mel: MelAnalyser::new(),
-            pitch: PitchTracker::new(),
+            pitch: PitchTracker::delayed(PITCH_HELD),
             prosody: ProsodyMapper::new(networks.prosody),
             source: Source::new(NOISE_SEED),
             content: networks.encoder.state(1, &like),

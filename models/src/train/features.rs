@@ -25,6 +25,12 @@ pub const BANDS: usize = MEL as usize;
 pub const FLOOR: f32 = -20.723;
 /// Samples from the end of a hop back to its mel frame's centre.
 pub const CENTRE: usize = 360;
+/// Samples that the pitch tracker's input is held back (5 ms). The tracker looks 20 ms ahead; with these its instants are the
+/// centres of the mel frames one hop before, whose content the encoder tells at the same time.
+pub const PITCH_HELD: usize = CENTRE + FRAME - PitchTracker::LOOKAHEAD_SAMPLES;
+
+/// Under this a cache file tells which version of the tracker made its pitch.
+const TRACKER: &str = "pitch_tracker";
 
 /// Features of one recording (at one rate of playing).
 #[derive(Clone, Debug, Default)]
@@ -45,17 +51,25 @@ impl Features {
             .map(|frame| std::array::from_fn(|b| f16::from_f32(frame[b].max(FLOOR))))
             .collect();
         let quantise = |x: &f32| (x.clamp(-1.0, 1.0) * 32767.0).round() as i16;
-        Self {
-            pitch: pitch_track(sound, mel.len()),
+        let mut features = Self {
+            pitch: Vec::new(),
             mel,
             sound: sound.iter().map(quantise).collect(),
-        }
+        };
+        features.follow_pitch();
+        features
+    }
+
+    /// Makes the pitch from the sound that is kept: the same whether the recording is read now or was long ago.
+    fn follow_pitch(&mut self) {
+        let sound: Vec<f32> = self.sound.iter().map(|&v| f32::from(v) / 32767.0).collect();
+        self.pitch = pitch_track(&sound, self.mel.len());
     }
 }
 
-/// Pitch of each mel frame. The tracker looks one hop further ahead than the mel does.
+/// Pitch of each mel frame. With [`PITCH_HELD`] it comes one hop after the mel does.
 pub fn pitch_track(sound: &[f32], frames: usize) -> Vec<[f32; 2]> {
-    let mut tracker = PitchTracker::new();
+    let mut tracker = PitchTracker::delayed(PITCH_HELD);
     let mut pitch = Vec::with_capacity(frames);
     let mut hop = [0.0; FRAME];
     for index in 0..=frames {
@@ -92,7 +106,7 @@ pub fn rated_key(key: &str, rate: f64) -> String {
     }
 }
 
-/// Reads the features of all recordings from `cache`, making what is missing.
+/// Reads the features of all recordings from `cache`, making what is missing, and the pitch anew where another tracker made it.
 ///
 /// # Errors
 /// When the cache cannot be written. A recording that cannot be decoded is told and left out.
@@ -111,11 +125,16 @@ pub fn load_or_make(recordings: &[Recording], rates: &[f64], cache: &Path) -> Re
         for &rate in rates {
             let name = rated_key(&corpus.replace('/', "_"), rate);
             let path = cache.join(format!("{name}.safetensors"));
-            let mut known = if path.is_file() {
+            let (mut known, current) = if path.is_file() {
                 read(&path).unwrap_or_default()
             } else {
-                FeatureSet::new()
+                Default::default()
             };
+            if !known.is_empty() && !current {
+                tracing::info!("another pitch tracker made {path:?}: following the pitch anew");
+                known.par_iter_mut().for_each(|(_, f)| f.follow_pitch());
+                write(&known, &path)?;
+            }
             let missing: Vec<&Recording> = members
                 .iter()
                 .copied()
@@ -214,14 +233,19 @@ fn write(features: &FeatureSet, path: &Path) -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     let partial = path.with_extension("partial");
-    safetensors::serialize_to_file(views, None, &partial)
+    let facts = HashMap::from([(TRACKER.to_owned(), PitchTracker::version())]);
+    safetensors::serialize_to_file(views, Some(facts), &partial)
         .with_context(|| format!("cannot write the feature cache {path:?}: is the disk full?"))?;
     fs::rename(&partial, path)?;
     Ok(())
 }
 
-fn read(path: &Path) -> Result<FeatureSet> {
+/// A file's features, and whether this tracker made their pitch.
+fn read(path: &Path) -> Result<(FeatureSet, bool)> {
     let bytes = fs::read(path)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)?;
+    let made_by = header.metadata().as_ref().and_then(|m| m.get(TRACKER));
+    let current = made_by.is_some_and(|made_by| *made_by == PitchTracker::version());
     let tensors = SafeTensors::deserialize(&bytes)?;
     let mut features = FeatureSet::new();
     for name in tensors.names() {
@@ -254,7 +278,7 @@ fn read(path: &Path) -> Result<FeatureSet> {
             },
         );
     }
-    Ok(features)
+    Ok((features, current))
 }
 
 /// Features of a recogniser, by recording key, made by `models/scripts/teacher.py`.
@@ -348,5 +372,62 @@ impl Teacher {
             *out = a + share * (b - a);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone() -> Vec<f32> {
+        let turn = std::f32::consts::TAU * 150.0 / SAMPLE_RATE as f32;
+        let wave = |i: usize| {
+            let harmonic = |k: i32| (k as f32 * turn * i as f32).sin() / k as f32;
+            0.2 * (1..20).map(harmonic).sum::<f32>()
+        };
+        (0..SAMPLE_RATE as usize / 2).map(wave).collect()
+    }
+
+    #[test]
+    fn a_cache_keeps_what_was_made_and_tells_its_tracker() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.safetensors");
+        let made = Features::analyse(&tone());
+        assert!(made.pitch[20][0] > 149.0 && made.pitch[20][0] < 151.0);
+        write(&FeatureSet::from([("a".into(), made.clone())]), &path).unwrap();
+        let (known, current) = read(&path).unwrap();
+        assert!(current);
+        assert_eq!(known["a"].pitch, made.pitch);
+        assert_eq!(known["a"].sound, made.sound);
+    }
+
+    #[test]
+    fn pitch_of_another_tracker_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corpus.safetensors");
+        let made = Features::analyse(&tone());
+        let mut old = made.clone();
+        old.pitch.fill([77.0, 0.5]);
+        write(&FeatureSet::from([("a".into(), old)]), &path).unwrap();
+        // As a file of before, or of another version, is: the version is another one of the same length.
+        let bytes = fs::read(&path).unwrap();
+        let version = PitchTracker::version();
+        let at = bytes
+            .windows(version.len())
+            .position(|w| w == version.as_bytes());
+        let mut changed = bytes.clone();
+        changed[at.unwrap()..][..version.len()].fill(b'x');
+        fs::write(&path, changed).unwrap();
+        assert!(!read(&path).unwrap().1);
+        let recording = Recording {
+            key: "a".into(),
+            corpus: "corpus".into(),
+            ..Default::default()
+        };
+        let all = load_or_make(&[recording], &[1.0], folder.path()).unwrap();
+        assert_eq!(all["a"].pitch, made.pitch);
+        let (known, current) = read(&path).unwrap();
+        assert!(current);
+        assert_eq!(known["a"].pitch, made.pitch);
     }
 }

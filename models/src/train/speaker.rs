@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use crossbeam::channel::{Receiver, bounded};
+use half::f16;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
@@ -20,9 +21,9 @@ use super::config::{SpeakerTrainingConfig, TrainConfig};
 use super::features::{BANDS, FeatureSet, Features};
 use super::optimizer::{AdamW, WeightMean};
 use super::session::Session;
-use crate::evaluate::verification::{Side, Trials};
-use crate::evaluate::verifier::{SpeakerVerifier, embed_mel, sizes_of};
-use crate::networks::{CONTENT_MEL, SpeakerEncoder, normalise_value, place, unit};
+use crate::evaluate::verification::{Cohort, Side, Trials};
+use crate::evaluate::verifier::{SpeakerVerifier, centroid, embed_views, sizes_of};
+use crate::networks::{CONTENT_MEL, SpeakerEncoder, normalise_value, stretched, unit};
 
 /// Name of the checkpoint in a run's folder.
 pub const FILE: &str = "speaker.safetensors";
@@ -31,6 +32,8 @@ pub const SMALL: &str = "speaker-encoder.safetensors";
 /// What the validation said and which pairs it asked about; for models/scripts/verify.py.
 pub const TRIALS: &str = "speaker-trials.json";
 
+/// Recordings and frames of each training speaker that the verifier's cohort is made from.
+const COHORT: (usize, usize) = (12, 400);
 /// Steps between looks at the error rate.
 const VALIDATE_EVERY: u64 = 200;
 const HEARD: usize = CONTENT_MEL as usize;
@@ -148,15 +151,47 @@ impl SpeakerRun<'_> {
             let half = small.map(|(name, t)| (format!("ema/{name}"), t.to_kind(Kind::Half)));
             let mut kept: Vec<(String, Tensor)> = half.collect();
             kept.extend(self.facts(adam.step));
-            checkpoint::write(&self.folder.join(SMALL), &kept)?;
+            let small = self.folder.join(SMALL);
+            checkpoint::write(&small, &kept)?;
+            kept.push((
+                "cohort".into(),
+                self.cohort(&SpeakerVerifier::load(&small)?),
+            ));
+            checkpoint::write(&small, &kept)?;
             self.measure()?;
         }
         Ok(adam.step >= c.steps)
     }
 
+    /// The middle of each training speaker as the verifier hears it, `[speakers, values]`.
+    fn cohort(&self, verifier: &SpeakerVerifier) -> Tensor {
+        let (recordings, frames) = COHORT;
+        let one = |key: &String| {
+            let mel = &self.features[key].mel;
+            let from = mel.len().saturating_sub(frames) / 2;
+            let heard = mel[from..(from + frames).min(mel.len())].iter();
+            let heard: Vec<[f32; BANDS]> = heard.map(|f| f.map(f16::to_f32)).collect();
+            verifier.embed_frames(&heard)
+        };
+        let middle = |speaker: &Speaker| {
+            let keys = &speaker.keys;
+            let step = keys.len().div_ceil(recordings).max(1);
+            let embeddings: Vec<Vec<f32>> = keys.iter().step_by(step).map(one).collect();
+            centroid(&embeddings)
+        };
+        let middles: Vec<Vec<f32>> = self.speakers.iter().filter_map(middle).collect();
+        Tensor::from_slice(&middles.concat())
+            .reshape([middles.len() as i64, -1])
+            .to_kind(Kind::Half)
+    }
+
     /// What is kept beside the weights.
-    fn facts(&self, step: u64) -> [(String, Tensor); 3] {
+    fn facts(&self, step: u64) -> [(String, Tensor); 4] {
         [
+            (
+                "copies".into(),
+                Tensor::from_slice(&self.config.speaker.copies).to_kind(Kind::Float),
+            ),
             ("step".into(), Tensor::from(step as i64)),
             ("sizes".into(), sizes_of(&self.config.networks.speaker)),
             (
@@ -169,12 +204,16 @@ impl SpeakerRun<'_> {
     /// Error rate of the live encoder on the first set of trials.
     fn followed(&self, encoder: &SpeakerEncoder) -> Option<f64> {
         let trials = self.trials.first()?;
-        trials.error_rate(&self.embed(encoder, trials))
-    }
-
-    fn embed(&self, encoder: &SpeakerEncoder, trials: &Trials) -> Vec<Vec<f32>> {
-        let side = |side: &Side| embed_mel(encoder, &mel_of(side, &self.features));
-        trials.sides.iter().map(side).collect()
+        let rates: Vec<f32> = self
+            .config
+            .speaker
+            .copies
+            .iter()
+            .map(|&c| c as f32)
+            .collect();
+        let side = |side: &Side| embed_views(encoder, &rates, &frames_of(side, &self.features));
+        let embeddings: Vec<Vec<f32>> = trials.sides.iter().map(side).collect();
+        trials.error_rate(&embeddings, None)
     }
 
     /// Tells the error rates of the file that is kept, and writes them with the pairs.
@@ -185,16 +224,24 @@ impl SpeakerRun<'_> {
         println!("equal error rate on unseen speakers; impostors from the speaker's own corpus");
         let mut told = Vec::new();
         for trials in &self.trials {
-            let embeddings = self.embed(verifier.encoder(), trials);
-            let (rate, within) = (
-                trials.error_rate(&embeddings),
-                trials.error_rate_within_gender(&embeddings),
-            );
+            let side = |side: &Side| verifier.embed_frames(&frames_of(side, &self.features));
+            let embeddings: Vec<Vec<f32>> = trials.sides.iter().map(side).collect();
+            let rates = |cohort: Option<&Cohort>| {
+                [
+                    trials.error_rate(&embeddings, cohort),
+                    trials.error_rate_within_gender(&embeddings, cohort),
+                ]
+            };
+            let [rate, within] = rates(None);
+            let normalised = rates(verifier.cohort());
             println!(
-                "{:16} {}   within one gender {}   ({} speakers, {} target and {} impostor pairs)",
+                "{:16} {}   within one gender {}   normalised {}   within one gender {}   ({} speakers, {} target and {} \
+                 impostor pairs)",
                 trials.name,
                 percent(rate),
                 percent(within),
+                percent(normalised[0]),
+                percent(normalised[1]),
                 trials.speakers(),
                 trials.targets.len(),
                 trials.impostors.len()
@@ -202,6 +249,7 @@ impl SpeakerRun<'_> {
             told.push(Told {
                 equal_error_rate: rate,
                 within_gender: within,
+                normalised,
                 trials,
             });
         }
@@ -234,17 +282,23 @@ impl SpeakerRun<'_> {
     }
 }
 
-/// What a side holds, as [`embed_mel`] reads it.
-pub fn mel_of(side: &Side, features: &FeatureSet) -> Vec<f32> {
-    let mut mel = Vec::new();
+/// Log mel of what a side holds.
+fn frames_of(side: &Side, features: &FeatureSet) -> Vec<[f32; BANDS]> {
+    let mut heard = Vec::new();
     for piece in &side.pieces {
         let frames = &features[&piece.key].mel;
         let to = (piece.from + piece.frames).min(frames.len());
-        let heard = &frames[piece.from.min(to)..to];
-        let bands = heard.iter().flat_map(|f| &f[..HEARD]);
-        mel.extend(bands.map(|v| normalise_value(v.to_f32())));
+        let piece = &frames[piece.from.min(to)..to];
+        heard.extend(piece.iter().map(|f| f.map(f16::to_f32)));
     }
-    mel
+    heard
+}
+
+/// What a side holds, as [`crate::evaluate::verifier::embed_mel`] reads it.
+pub fn mel_of(side: &Side, features: &FeatureSet) -> Vec<f32> {
+    let frames = frames_of(side, features);
+    let bands = frames.iter().flat_map(|f| &f[..HEARD]);
+    bands.map(|v| normalise_value(*v)).collect()
 }
 
 /// One line of [`TRIALS`].
@@ -252,6 +306,8 @@ pub fn mel_of(side: &Side, features: &FeatureSet) -> Vec<f32> {
 struct Told<'a> {
     equal_error_rate: Option<f64>,
     within_gender: Option<f64>,
+    /// Both again with scores normalised by the cohort.
+    normalised: [Option<f64>; 2],
     #[serde(flatten)]
     trials: &'a Trials,
 }
@@ -295,7 +351,8 @@ impl Source {
                     (first + 1 + other) % keys.len()
                 };
                 let features = &self.features[&keys[recording]];
-                let mut frames = stretched(features, c.frames, c.copies[copy] as f32, centres, rng);
+                let mut frames =
+                    stretched_crop(features, c.frames, c.copies[copy] as f32, centres, rng);
                 disturb(&mut frames, centres, &strength, rng);
                 mel.extend(frames.iter().flatten().map(|v| normalise_value(*v)));
             }
@@ -333,9 +390,8 @@ impl Source {
     }
 }
 
-/// A random crop of a recording that is played `rate` times as fast, on the mel: frequencies go up by
-/// `rate`, and time runs that much faster. Short recordings begin again.
-fn stretched(
+/// A random crop of a recording that is played `rate` times as fast. Short recordings begin again.
+fn stretched_crop(
     features: &Features,
     frames: usize,
     rate: f32,
@@ -345,25 +401,9 @@ fn stretched(
     let total = features.mel.len();
     let span = (frames as f32 * rate).ceil() as usize + 1;
     let start = rng.random_range(0..=total.saturating_sub(span));
-    let map: Vec<(usize, usize, f32)> = centres[..HEARD]
-        .iter()
-        .map(|hz| place(&centres[..BANDS], hz / rate))
-        .collect();
-    let between = |t: f32, band: usize| {
-        let at = t as usize;
-        let value = |i: usize| features.mel[(start + i) % total][band].to_f32();
-        let (a, b) = (value(at), value(at + 1));
-        a + (t - at as f32) * (b - a)
-    };
-    let frame = |t: usize| {
-        let t = t as f32 * rate;
-        std::array::from_fn(|b| {
-            let (low, high, share) = map[b];
-            let a = between(t, low);
-            a + share * (between(t, high) - a)
-        })
-    };
-    (0..frames).map(frame).collect()
+    stretched(frames, rate, centres, |t, band| {
+        features.mel[(start + t) % total][band].to_f32()
+    })
 }
 
 /// Additive angular margin softmax (Deng et al. 2019). `embeddings`: `[rows, values]` of length 1,
@@ -427,7 +467,6 @@ mod tests {
 
     #[test]
     fn a_faster_copy_is_higher_and_shorter() {
-        use half::f16;
         let centres = &mien_dsp::mel::filterbank().centres;
         let band = 40;
         let mut features = Features::default();
@@ -437,7 +476,7 @@ mod tests {
             features.mel.push(frame);
         }
         let mut rng = StdRng::seed_from_u64(3);
-        let frames = stretched(&features, 100, 1.25, centres, &mut rng);
+        let frames = stretched_crop(&features, 100, 1.25, centres, &mut rng);
         let mean = |b: usize| frames.iter().map(|f| f[b]).sum::<f32>();
         let loudest = (0..HEARD)
             .max_by(|&a, &b| mean(a).total_cmp(&mean(b)))
@@ -449,7 +488,7 @@ mod tests {
         assert!((11..=13).contains(&changes), "{changes}");
         // As it is, nothing changes.
         let mut rng = StdRng::seed_from_u64(3);
-        let same = stretched(&features, 100, 1.0, centres, &mut rng);
+        let same = stretched_crop(&features, 100, 1.0, centres, &mut rng);
         assert!(same.iter().all(|f| f[band] == 0.0 || f[band] == -10.0));
     }
 }

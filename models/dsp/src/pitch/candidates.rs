@@ -1,4 +1,5 @@
 use super::front::{LOW_RATE, SPAN};
+use super::net::dot;
 use super::{MAX_HZ, MIN_HZ};
 
 /// Shortest lag, one less than the period of the highest pitch, so that a peak there has a neighbour.
@@ -13,14 +14,14 @@ const LEAST_STRENGTH: f32 = 0.15;
 const LONG_COST: f32 = 0.15;
 /// Power added to the energy of each window, per sample: keeps the noise of an idle input from looking periodic.
 const IDLE_POWER: f32 = 1e-9;
-/// How far before and after the instant the correlation is looked at, in samples at 12 kHz (8 ms).
-const BESIDE: isize = 96;
+/// How far before and after the instant the correlation is looked at, in samples at 12 kHz (6 ms).
+const BESIDE: isize = 72;
+
+/// Bands of the map of the correlation: 24 an octave over the whole range.
+pub(super) const MAP: usize = 97;
 
 /// Number of values that describe a candidate.
-pub(super) const TRAITS: usize = 16;
-/// Which of them is the octave above the lowest pitch.
-pub(super) const OCTAVE: usize = 14;
-
+pub(super) const TRAITS: usize = 18;
 /// One guess at the pitch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Candidate {
@@ -29,6 +30,13 @@ pub(super) struct Candidate {
     pub strength: f32,
     /// What tells the true period from its multiples and parts.
     pub traits: [f32; TRAITS],
+}
+
+impl Candidate {
+    /// Where its period lies on the map, in bands; a whole number is the middle of a band.
+    pub(super) fn band(&self) -> f32 {
+        (MAX_HZ / self.hz.clamp(MIN_HZ, MAX_HZ)).ln() / (MAX_HZ / MIN_HZ).ln() * MAP as f32 - 0.5
+    }
 }
 
 /// The guesses at one instant.
@@ -72,6 +80,8 @@ pub(super) struct Correlator {
     mean: [f32; MAX_LAG + 1],
     /// Energy of all samples before each one.
     energy: [f64; SPAN + 1],
+    /// Lags where the bands of the map begin, and where the last one ends.
+    edges: [f32; MAP + 1],
 }
 
 impl Correlator {
@@ -81,11 +91,14 @@ impl Correlator {
             long: [0.0; MAX_LAG + 1],
             mean: [0.0; MAX_LAG + 1],
             energy: [0.0; SPAN + 1],
+            edges: std::array::from_fn(|i| {
+                (LOW_RATE / MAX_HZ) * (MAX_HZ / MIN_HZ).powf(i as f32 / MAP as f32)
+            }),
         }
     }
 
     /// Correlates around the middle of `sound`.
-    pub(super) fn find(&mut self, sound: &[f32; SPAN], found: &mut Candidates) {
+    pub(super) fn find(&mut self, sound: &[f32], found: &mut Candidates) {
         let mut sum = 0.0;
         for (energy, &sample) in self.energy[1..].iter_mut().zip(sound) {
             sum += f64::from(sample) * f64::from(sample);
@@ -118,12 +131,13 @@ impl Correlator {
             });
         }
         for candidate in &mut found.list[..found.len] {
-            candidate.traits = self.describe(candidate);
+            candidate.traits = self.describe(sound, candidate);
         }
     }
 
-    fn describe(&self, candidate: &Candidate) -> [f32; TRAITS] {
+    fn describe(&self, sound: &[f32], candidate: &Candidate) -> [f32; TRAITS] {
         let lag = LOW_RATE / candidate.hz;
+        let [before, after] = self.beside(sound, lag);
         let best = |from: f32, to: f32| {
             let from = (from.ceil() as usize).clamp(MIN_LAG, MAX_LAG);
             let to = (to as usize).clamp(MIN_LAG, MAX_LAG);
@@ -150,18 +164,32 @@ impl Correlator {
             best(lag * 1.25, MAX_LAG as f32),
             (candidate.hz / MIN_HZ).log2(),
             if lag * 2.0 > MAX_LAG as f32 { 1.0 } else { 0.0 },
+            before,
+            after,
         ]
     }
 
     /// The correlation at one period, a little before and a little after the instant.
-    pub(super) fn beside(&self, sound: &[f32; SPAN], hz: f32) -> [f32; 2] {
-        let lag = ((LOW_RATE / hz).round() as usize).clamp(MIN_LAG, MAX_LAG);
+    fn beside(&self, sound: &[f32], lag: f32) -> [f32; 2] {
+        let lag = (lag.round() as usize).clamp(MIN_LAG, MAX_LAG);
         let len = (3 * lag / 2).clamp(96, SPAN - 2 * BESIDE as usize - lag);
         [-BESIDE, BESIDE].map(|shift| self.correlate(sound, lag, len, shift))
     }
 
+    /// The strongest correlation in each band of lags, shortest first, over short windows and over long ones.
+    pub(super) fn map(&self, out: &mut [f32]) {
+        let (short, long) = out.split_at_mut(MAP);
+        for (out, from) in [(short, &self.short), (long, &self.long)] {
+            for (out, edge) in out.iter_mut().zip(self.edges.windows(2)) {
+                let inside = edge[0].ceil() as usize..=(edge[1] as usize).min(MAX_LAG);
+                let middle = at(from, 0.5 * (edge[0] + edge[1]));
+                *out = inside.fold(middle, |most, lag| most.max(from[lag]));
+            }
+        }
+    }
+
     /// Two windows, one lag apart, lie symmetrically around the middle, or `shift` samples after it.
-    fn correlate(&self, sound: &[f32; SPAN], lag: usize, len: usize, shift: isize) -> f32 {
+    fn correlate(&self, sound: &[f32], lag: usize, len: usize, shift: isize) -> f32 {
         let len = len.min(SPAN - lag);
         let first = ((SPAN - len - lag) / 2).saturating_add_signed(shift);
         let (a, b) = (
@@ -183,22 +211,4 @@ fn at(correlation: &[f32; MAX_LAG + 1], lag: f32) -> f32 {
     }
     let part = lag - below as f32;
     correlation[below] * (1.0 - part) + correlation[below + 1] * part
-}
-
-/// Sum of products, in lanes that the compiler can turn into vector instructions.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in a_chunks.zip(b_chunks) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    lanes.iter().sum::<f32>() + rest
 }

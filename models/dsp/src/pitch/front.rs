@@ -9,15 +9,23 @@ const TAPS: usize = 41;
 /// What goes past this is an error of the source; it must not spoil the memory of how loud the voice is.
 const LOUDEST: f32 = 4.0;
 /// Decimated samples between the instant in question and the end of the input, after the delay of the low-pass.
-pub(super) const FUTURE: usize = (super::PitchTracker::LOOKAHEAD_SAMPLES - (TAPS - 1) / 2) / 2;
-/// Decimated samples that are kept: as many before the instant as after it.
+const FUTURE: usize = (super::PitchTracker::LOOKAHEAD_SAMPLES - (TAPS - 1) / 2) / 2;
+/// Decimated samples that are correlated: as many before the instant as after it.
 pub(super) const SPAN: usize = 2 * FUTURE;
-/// Number of blocks of which the power is measured, symmetrical around the instant.
-pub(super) const BLOCKS: usize = 9;
+/// Number of blocks of which the power is measured. The future ends soon, the past does not: most lie before the instant.
+pub(super) const BLOCKS: usize = 10;
+/// How many of them lie after the middle of the one that holds the instant.
+const BLOCKS_AFTER: usize = 3;
+/// The block that holds the instant.
+pub(super) const NOW: usize = BLOCKS - 1 - BLOCKS_AFTER;
 /// Length of a block at 12 kHz (5 ms).
 const BLOCK: usize = 60;
+/// Decimated samples from the first block to the instant.
+const PAST: usize = BLOCKS * BLOCK - BLOCKS_AFTER * BLOCK - BLOCK / 2;
+/// Decimated samples that are kept.
+const LOW: usize = PAST + FUTURE;
 /// Samples at 24 kHz that are kept: from the first block to the end of the input.
-const FULL: usize = BLOCKS * BLOCK + super::PitchTracker::LOOKAHEAD_SAMPLES;
+const FULL: usize = 2 * PAST + super::PitchTracker::LOOKAHEAD_SAMPLES;
 
 /// Keeps the last 50 ms in two versions: whole, and high- and low-passed at half the rate.
 pub(super) struct Front {
@@ -25,31 +33,40 @@ pub(super) struct Front {
     high_pass: Biquad,
     /// High-passed at 24 kHz; what the low-pass still needs is kept.
     passed: [f32; TAPS - 1 + HOP],
-    low: [f32; SPAN],
+    low: [f32; LOW],
     full: [f32; FULL],
+    /// By how many samples the input is held back, and what is held.
+    delay: usize,
+    held: [f32; HOP],
 }
 
 impl Front {
-    pub(super) fn new() -> Self {
+    /// Holds the input back by `delay` samples, at most a hop.
+    pub(super) fn new(delay: usize) -> Self {
         Self {
             taps: low_pass(2800.0 / 24_000.0),
             high_pass: Biquad::high_pass(50.0 / 24_000.0),
             passed: [0.0; TAPS - 1 + HOP],
-            low: [0.0; SPAN],
+            low: [0.0; LOW],
             full: [0.0; FULL],
+            delay: delay.min(HOP),
+            held: [0.0; HOP],
         }
     }
 
     pub(super) fn reset(&mut self) {
         *self = Self {
             taps: self.taps,
-            ..Self::new()
+            ..Self::new(self.delay)
         };
     }
 
     pub(super) fn push(&mut self, hop: &[f32; HOP]) {
         self.passed.copy_within(HOP.., 0);
-        for (out, &sample) in self.passed[TAPS - 1..].iter_mut().zip(hop) {
+        let incoming = self.held[HOP - self.delay..]
+            .iter()
+            .chain(&hop[..HOP - self.delay]);
+        for (out, &sample) in self.passed[TAPS - 1..].iter_mut().zip(incoming) {
             // One NaN would stay in the recursive filter for ever.
             *out = self.high_pass.step(if sample.is_finite() {
                 sample.clamp(-LOUDEST, LOUDEST)
@@ -57,10 +74,11 @@ impl Front {
                 0.0
             });
         }
+        self.held = *hop;
         self.full.copy_within(HOP.., 0);
         self.full[FULL - HOP..].copy_from_slice(&self.passed[TAPS - 1..]);
         self.low.copy_within(LOW_HOP.., 0);
-        for (i, out) in self.low[SPAN - LOW_HOP..].iter_mut().enumerate() {
+        for (i, out) in self.low[LOW - LOW_HOP..].iter_mut().enumerate() {
             let from = 2 * i + 1;
             *out = self.passed[from..from + TAPS]
                 .iter()
@@ -71,14 +89,14 @@ impl Front {
     }
 
     /// The decimated sound; the instant in question lies in the middle.
-    pub(super) fn low(&self) -> &[f32; SPAN] {
-        &self.low
+    pub(super) fn low(&self) -> &[f32] {
+        &self.low[LOW - SPAN..]
     }
 
     /// Power of each block in dB: of the whole sound, and of what lies below the low-pass.
     pub(super) fn levels(&self) -> [[f32; BLOCKS]; 2] {
         let full = &self.full[..2 * BLOCKS * BLOCK];
-        let low = &self.low[(SPAN - BLOCKS * BLOCK) / 2..];
+        let low = &self.low;
         [
             std::array::from_fn(|i| level_db(&full[2 * i * BLOCK..2 * (i + 1) * BLOCK])),
             std::array::from_fn(|i| level_db(&low[i * BLOCK..(i + 1) * BLOCK])),
@@ -88,7 +106,7 @@ impl Front {
     /// Two measures of how high the spectrum lies, over 25 ms around the instant: the share of neighbouring samples
     /// with a change of sign, and the correlation of neighbouring samples.
     pub(super) fn brightness(&self) -> [f32; 2] {
-        let near = &self.full[4 * BLOCK..(2 * BLOCKS - 4) * BLOCK];
+        let near = &self.full[2 * PAST - 5 * BLOCK..2 * PAST + 5 * BLOCK];
         let crossings = near
             .windows(2)
             .filter(|w| (w[0] < 0.0) != (w[1] < 0.0))

@@ -35,7 +35,7 @@ fn steady_pitches_over_the_whole_range() {
                 cents.abs() < 10.0,
                 "{hz} Hz, frame {n}: {frame:?}, {cents:.1} cents"
             );
-            assert!(frame.voicing > 0.8);
+            assert!(frame.voicing > 0.8, "{hz} Hz, frame {n}: {frame:?}");
         }
     }
 }
@@ -144,4 +144,120 @@ fn reset_starts_anew() {
     let first = run(&mut tracker);
     tracker.reset();
     assert_eq!(first, run(&mut tracker));
+}
+
+/// Frames whose pitch is off by more than a fifth, or which are unvoiced, in per cent of those that `which` picks.
+fn wrong(frames: &[PitchFrame], f0: impl Fn(f64) -> f64, which: impl Fn(usize) -> bool) -> f64 {
+    let of_interest: Vec<usize> = (0..frames.len()).filter(|&n| which(n)).collect();
+    let wrong = of_interest
+        .iter()
+        .filter(|&&n| (f64::from(frames[n].f0_hz) / f0(seconds_of(n)) - 1.0).abs() > 0.2)
+        .count();
+    100.0 * wrong as f64 / of_interest.len() as f64
+}
+
+#[test]
+fn glides_and_vibrato_are_followed() {
+    let falling = |t: f64| 700.0 * 2_f64.powf(-2.5 * t);
+    let frames = track(&voice(falling, 1.2));
+    assert!(wrong(&frames, falling, |n| n > 10) <= 1.0);
+    for hz in [110.0, 210.0, 420.0] {
+        // A semitone up and down, six times a second.
+        let vibrato = |t: f64| hz * 2_f64.powf((TAU * 6.0 * t).sin() / 12.0);
+        let frames = track(&voice(vibrato, 1.0));
+        assert!(wrong(&frames, vibrato, |n| n > 10) == 0.0, "{hz} Hz");
+        let errors = (10..frames.len())
+            .map(|n| 1200.0 * (f64::from(frames[n].f0_hz) / vibrato(seconds_of(n))).log2());
+        let mean = errors.map(f64::abs).sum::<f64>() / (frames.len() - 10) as f64;
+        assert!(mean < 12.0, "{hz} Hz: {mean:.1} cents on the average");
+    }
+}
+
+#[test]
+fn the_pitch_does_not_jump_where_the_voice_does_not() {
+    let glide = |t: f64| 180.0 * 2_f64.powf(0.5 * (TAU * 0.8 * t).sin());
+    let frames = track(&voice(glide, 2.0));
+    for (n, pair) in frames[10..].windows(2).enumerate() {
+        let octaves = f64::from(pair[1].f0_hz / pair[0].f0_hz).log2().abs();
+        assert!(octaves < 0.06, "frame {}: {pair:?}", n + 10);
+    }
+}
+
+#[test]
+fn octave_traps() {
+    // What misleads a correlation: a weak fundamental, a strong second harmonic, only odd harmonics, and a formant on a
+    // harmonic.
+    let traps: [(&str, &dyn Fn(f64) -> f64); 4] = [
+        ("weak fundamental", &|k| {
+            if k == 1.0 { 0.05 } else { 1.0 / k }
+        }),
+        ("strong second", &|k| if k == 2.0 { 2.0 } else { 1.0 / k }),
+        ("odd", &|k| if k % 2.0 == 1.0 { 1.0 / k } else { 0.2 / k }),
+        ("formant", &|k| if k == 4.0 { 1.5 } else { 0.6 / k }),
+    ];
+    for (name, gain) in traps {
+        for hz in [100.0, 150.0, 220.0] {
+            let f0 = |t: f64| hz * (1.0 + 0.05 * (TAU * 2.0 * t).sin());
+            let mut phase = 0.0;
+            let clip: Vec<f32> = (0..RATE as usize)
+                .map(|i| {
+                    phase += TAU * f0(i as f64 / f64::from(RATE)) / f64::from(RATE);
+                    (1..=20)
+                        .map(|k| gain(f64::from(k)) * (f64::from(k) * phase).sin())
+                        .sum::<f64>() as f32
+                        * 0.1
+                })
+                .collect();
+            let off = wrong(&track(&clip), f0, |n| n > 15);
+            assert!(off <= 2.0, "{name} at {hz} Hz: {off:.1} % wrong");
+        }
+    }
+}
+
+#[test]
+fn a_voice_that_begins_to_creak_keeps_its_octave_until_the_creak_is_sure() {
+    // Every second pulse a little weaker (subharmonics 14 dB down) is still the same pitch.
+    let hz = 160.0;
+    let clip: Vec<f32> = voice(|_| hz, 1.5)
+        .iter()
+        .enumerate()
+        .map(|(i, v)| {
+            let t = i as f64 / f64::from(RATE);
+            let depth = if t > 0.7 { 0.2 } else { 0.0 };
+            v * (1.0 + depth * (TAU * 0.5 * hz * t).sin()) as f32
+        })
+        .collect();
+    let off = wrong(&track(&clip), |_| hz, |n| n > 10);
+    assert!(off <= 3.0, "{off:.1} % wrong");
+}
+
+#[test]
+fn a_delayed_tracker_gives_the_same_later() {
+    let clip = voice(|t| 140.0 + 60.0 * t, 0.5);
+    let mut late = vec![0.0; 120];
+    late.extend_from_slice(&clip[..clip.len() - 120]);
+    let mut delayed = PitchTracker::delayed(120);
+    let held: Vec<_> = crate::mel::hops(&clip)
+        .map(|hop| delayed.process(&hop))
+        .collect();
+    assert_eq!(held, track(&late));
+    delayed.reset();
+    let again: Vec<_> = crate::mel::hops(&clip)
+        .map(|hop| delayed.process(&hop))
+        .collect();
+    assert_eq!(held, again);
+}
+
+#[test]
+fn nothing_after_the_stated_instant_and_its_look_ahead_matters() {
+    // What the tracker gives for an instant may not depend on anything later than LOOKAHEAD_SAMPLES after it.
+    let clip = voice(|_| 200.0, 0.5);
+    let mut changed = clip.clone();
+    let hops = 30;
+    changed[hops * HOP..].fill(0.5);
+    let (a, b) = (track(&clip), track(&changed));
+    assert_eq!(a[..hops], b[..hops]);
+    let seconds = seconds_of(hops - 1);
+    let needed = (hops * HOP) as f64 / f64::from(RATE) - seconds;
+    assert!(needed <= 0.0201, "{needed} s of look-ahead");
 }

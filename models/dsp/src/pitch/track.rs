@@ -1,6 +1,7 @@
 use super::MIN_HZ;
 use super::candidates::{Candidate, Candidates, MOST};
-use super::weights::CANDIDATE;
+use super::context::Context;
+use super::weights::weights;
 
 /// Share of its memory that the tracker keeps per hop.
 const MEMORY: f32 = 0.9;
@@ -36,7 +37,7 @@ struct Path {
 
 impl Tracker {
     /// Without any candidate the last pitch, at strength 0.
-    pub(super) fn step(&mut self, candidates: &Candidates) -> Choice {
+    pub(super) fn step(&mut self, candidates: &Candidates, context: &Context) -> Choice {
         let list = candidates.as_slice();
         if list.is_empty() {
             // Silence: forget slowly, so that a short gap does not lose the path.
@@ -51,7 +52,7 @@ impl Tracker {
         }
         let mut likely = [0.0_f32; MOST];
         for (likely, candidate) in likely.iter_mut().zip(list) {
-            *likely = CANDIDATE.run(&candidate.traits);
+            *likely = weights().candidate.run(&candidate.traits) + context.belief(candidate);
         }
         let likely = &mut likely[..list.len()];
         let top = likely.iter().copied().fold(f32::NEG_INFINITY, f32::max);
