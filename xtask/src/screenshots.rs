@@ -96,7 +96,7 @@ pub fn screenshots(places: &Places, options: Options) -> Result<()> {
     command::run(command::cargo(&places.root).args(["build", "--package", "mien-window"]))?;
     let out = places.root.join(&options.out);
     let server = Server::start()?;
-    let sound = Sound::start(places)?;
+    let sound = Sound::start()?;
     for picture in &PICTURES {
         let home = Home::new(places, picture.dark)?;
         let mut command = looker(places, &bundled, &server, &home, picture.plugin)?;
@@ -203,25 +203,22 @@ struct Sound {
 }
 
 impl Sound {
-    fn start(places: &Places) -> Result<Self> {
+    fn start() -> Result<Self> {
         // The system's temporary folder: the path of a socket must be short.
         let folder = std::env::temp_dir().join(format!("mien-sound-{}", std::process::id()));
         crate::copy::remove(&folder)?;
         std::fs::create_dir_all(&folder)?;
-        let named = |name: &str| format!("device.description={name}");
+        const MODULES: [&str; 4] = [
+            "module-native-protocol-unix",
+            "module-null-sink sink_name=room sink_properties=device.description=Headphones",
+            "module-null-sink sink_name=mien sink_properties=device.description=Mien",
+            "module-remap-source master=room.monitor source_properties=device.description=Microphone",
+        ];
         let process = Command::new("pulseaudio")
-            .args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"])
-            .arg("-L")
-            .arg(format!("module-native-protocol-unix auth-anonymous=1 socket={}", folder.join("native").display()))
-            .arg("-L")
-            .arg(format!("module-null-sink sink_name=room sink_properties={}", named("Headphones")))
-            .arg("-L")
-            .arg(format!("module-null-sink sink_name=mien sink_properties={}", named("Mien")))
-            .arg("-L")
-            .arg(format!("module-remap-source master=room.monitor source_name=microphone source_properties={}", named("Microphone")))
+            .args(["-n", "--daemonize=no", "--exit-idle-time=-1"])
+            .args(MODULES.iter().flat_map(|module| ["-L", module]))
             .env("HOME", &folder)
             .env("XDG_RUNTIME_DIR", &folder)
-            .current_dir(&places.root)
             .stderr(Stdio::null())
             .spawn()
             .ok();
@@ -242,8 +239,9 @@ impl Sound {
         for word in words.chain(["--loop", "--play", &file]) {
             command.arg(format!("--argument={word}"));
         }
-        let server = format!("unix:{}", self.folder.join("native").display());
-        command.env("PULSE_SERVER", server);
+        // Where the client looks for the server, and for what it is to show there.
+        command.env("XDG_RUNTIME_DIR", &self.folder);
+        command.env("PULSE_COOKIE", self.folder.join(".config/pulse/cookie"));
     }
 }
 
