@@ -15,6 +15,7 @@ pub mod engine;
 pub mod files;
 pub mod instance;
 pub mod params;
+pub mod priority;
 pub mod realtime;
 pub mod shared;
 

@@ -1,7 +1,7 @@
 //! `cargo xtask screenshots`: the panel in real windows, as pictures for docs/images, and what it costs.
 //!
-//! `tests/window` does the work; this starts an X server where there is none, gives every run a home of its own,
-//! so that no picture depends on what somebody did before, and says which pictures there are.
+//! `tests/window` does the work; this starts an X server and a sound server of its own, gives every run a home of
+//! its own, so that no picture depends on what somebody did before, and says which pictures there are.
 
 use crate::{bundle, bundle::Bundled, command, places::Places, run, system};
 use anyhow::{Context, Result};
@@ -30,7 +30,7 @@ struct Picture {
 }
 
 /// The delay mode is Safe, so that a busy machine does not put its warning into the picture.
-const PICTURES: [Picture; 4] = [
+const PICTURES: [Picture; 5] = [
     Picture {
         name: "panel",
         dark: true,
@@ -39,6 +39,7 @@ const PICTURES: [Picture; 4] = [
             "set=Delay mode,1",
             "set=Happy,0.6",
             "set=Surprised,0.25",
+            "set=Output gain,0.4",
             "wait=9",
         ],
     },
@@ -77,7 +78,14 @@ const PICTURES: [Picture; 4] = [
         name: "standalone",
         dark: true,
         plugin: false,
-        steps: &["wait=6"],
+        steps: &["wait=9"],
+    },
+    Picture {
+        name: "standalone-devices",
+        dark: true,
+        plugin: false,
+        // The microphone in the bar opens the page.
+        steps: &["wait=2", "click=772,32", "move=450,370", "wait=3"],
     },
 ];
 
@@ -88,9 +96,13 @@ pub fn screenshots(places: &Places, options: Options) -> Result<()> {
     command::run(command::cargo(&places.root).args(["build", "--package", "mien-window"]))?;
     let out = places.root.join(&options.out);
     let server = Server::start()?;
+    let sound = Sound::start()?;
     for picture in &PICTURES {
         let home = Home::new(places, picture.dark)?;
         let mut command = looker(places, &bundled, &server, &home, picture.plugin)?;
+        if !picture.plugin {
+            sound.play_through(&mut command, &run::sample(&places.root)?);
+        }
         command.args(picture.steps);
         let shot = out.join(picture.name).with_extension("png");
         command::run(command.arg(format!("shot={}", shot.display())))?;
@@ -179,5 +191,66 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// A PulseAudio of our own with a cable and a microphone that nobody speaks into, so that the pictures of the
+/// devices show some wherever they are taken.
+struct Sound {
+    /// `None` where there is no PulseAudio: then the standalone runs without a sound card.
+    process: Option<Child>,
+    folder: PathBuf,
+}
+
+impl Sound {
+    fn start() -> Result<Self> {
+        // The system's temporary folder: the path of a socket must be short.
+        let folder = std::env::temp_dir().join(format!("mien-sound-{}", std::process::id()));
+        crate::copy::remove(&folder)?;
+        std::fs::create_dir_all(&folder)?;
+        const MODULES: [&str; 4] = [
+            "module-native-protocol-unix",
+            "module-null-sink sink_name=room sink_properties=device.description=Headphones",
+            "module-null-sink sink_name=mien sink_properties=device.description=Mien",
+            "module-remap-source master=room.monitor source_properties=device.description=Microphone",
+        ];
+        let process = Command::new("pulseaudio")
+            .args(["-n", "--daemonize=no", "--exit-idle-time=-1"])
+            .args(MODULES.iter().flat_map(|module| ["-L", module]))
+            .env("HOME", &folder)
+            .env("XDG_RUNTIME_DIR", &folder)
+            .stderr(Stdio::null())
+            .spawn()
+            .ok();
+        if process.is_some() {
+            std::thread::sleep(std::time::Duration::from_secs(2));
+        }
+        Ok(Self { process, folder })
+    }
+
+    /// Has the standalone play a file to the cable.
+    fn play_through(&self, command: &mut Command, file: &Path) {
+        let file = file.display().to_string();
+        let device = match self.process {
+            Some(_) => ["-b", "pulseaudio", "--output-device", "Mien"],
+            None => ["-b", "dummy", "-p", "128"],
+        };
+        let words = ["live"].into_iter().chain(device);
+        for word in words.chain(["--loop", "--play", &file]) {
+            command.arg(format!("--argument={word}"));
+        }
+        // Where the client looks for the server, and for what it is to show there.
+        command.env("XDG_RUNTIME_DIR", &self.folder);
+        command.env("PULSE_COOKIE", self.folder.join(".config/pulse/cookie"));
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -531,12 +531,11 @@ fn label(ui: &Ui, bounds: Rect, place: Pos2, outward: Vec2, word: &str, ink: Col
         .layout_no_wrap(word.to_owned(), fonts::regular(11.0), ink);
     let half = galley.size() / 2.0;
     let mut middle = place + outward * 11.0 + outward * half;
-    middle.x = middle
-        .x
-        .clamp(bounds.left() + half.x, bounds.right() - half.x);
-    middle.y = middle
-        .y
-        .clamp(bounds.top() + half.y, bounds.bottom() - half.y);
+    // Not by `clamp`, which panics where the bounds are narrower than the word: a window that becomes
+    // smaller is that for a frame.
+    let within = |at: f32, low: f32, high: f32| at.min(high).max(low);
+    middle.x = within(middle.x, bounds.left() + half.x, bounds.right() - half.x);
+    middle.y = within(middle.y, bounds.top() + half.y, bounds.bottom() - half.y);
     let overlap = (middle.x - place.x).abs() < half.x + 8.0;
     if overlap {
         let away = if outward.y > 0.0 { 1.0 } else { -1.0 };

@@ -14,7 +14,7 @@ use crate::view::{Command, Page, Slot};
 use crate::widgets::control::{context_menu, focus_ring};
 use crate::widgets::layout::{columns, cut_left, cut_right};
 use crate::widgets::{button, knob, menu, text};
-use crate::{fonts, icons};
+use crate::{fonts, icons, notices};
 
 /// What the bar remembers.
 #[derive(Default)]
@@ -41,12 +41,12 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let mut rest = rect;
     let logo = cut_left(&mut rest, 72.0);
     wordmark(ui, cx, logo);
-    cut_left(&mut rest, 6.0);
+    cut_left(&mut rest, 10.0);
     let square = |rect: Rect, size: f32| Rect::from_center_size(rect.center(), vec2(size, size));
     // In a narrow window A/B goes first, then the preset's name gets shorter; the knobs stay.
     let pages = pages(cx);
     let right = 48.0 + 30.0 * pages.len() as f32 + 3.0 * KNOB;
-    let spare = rest.width() - right - 68.0;
+    let spare = rest.width() - right - 72.0;
     let comparing = spare > 120.0 + COMPARE;
     let preset_width = if comparing { spare - COMPARE } else { spare }.clamp(90.0, 186.0);
     let preset = cut_left(&mut rest, preset_width);
@@ -172,10 +172,10 @@ fn bypass(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     focus_ring(ui, cx, &response, rect, rect.width() / 2.0);
     context_menu(cx, spec, &response);
     let clicked = response.clicked();
-    let words = if bypassed {
-        "Bypassed. Click to convert again."
-    } else {
-        "Converting. Click to bypass."
+    let words = match (bypassed, notices::engine_words(cx.state)) {
+        (true, _) => "Bypassed. Click to convert again.",
+        (false, ("Converting", _)) => "Converting. Click to bypass.",
+        (false, _) => "On. Click to bypass.",
     };
     response
         .on_hover_cursor(CursorIcon::PointingHand)

@@ -23,6 +23,7 @@ pub mod params;
 mod portrait;
 mod presets;
 mod routing;
+mod scroll;
 mod settings;
 mod shape;
 mod standalone;

@@ -1,15 +1,12 @@
 //! The live view: both spectrograms with their pitch, the meters, the delay and its parts, the
 //! load, and the engine in words. Where nothing can be heard it says what to do instead.
 
-use egui::{
-    Align2, Color32, ColorImage, Pos2, Rect, Role, Sense, Shape, Stroke, TextureHandle,
-    TextureOptions, Ui, WidgetInfo, pos2, vec2,
-};
+use egui::{Align2, Color32, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use crate::actions::PanelAction;
 use crate::context::Cx;
-use crate::notices::{self, Gravity, Health, Notice};
-use crate::state::{LIVE_BANDS, LIVE_COLUMNS, LIVE_HIGH_HZ, LIVE_LOW_HZ, LiveColumn};
+use crate::notices::{self, Answer, Gravity, Health, Notice};
+use crate::scroll::{CORNER, share_of, snapped};
 use crate::theme::{Theme, fade, mix, oklch};
 use crate::widgets::layout::{cut_left, cut_right, cut_top};
 use crate::widgets::{button, text};
@@ -18,113 +15,11 @@ use crate::{fonts, icons};
 /// Range of the meters in dB.
 const METER_LOW_DB: f32 = -60.0;
 
-/// The scrolling pictures, kept as textures that are written like a ring.
-#[derive(Default)]
-pub(crate) struct LiveView {
-    input: Option<Scroll>,
-    output: Option<Scroll>,
-    /// How many columns are on the textures.
-    drawn: u64,
-    theme: Option<Theme>,
-    /// Colours of both pictures in that theme.
-    ramps: Option<Box<(Ramp, Ramp)>>,
-}
-
-/// One scrolling picture.
-struct Scroll {
-    texture: TextureHandle,
-}
-
 /// Colours for levels 0 to 255.
-type Ramp = [Color32; 256];
-
-impl LiveView {
-    /// Writes the columns that came since the last frame.
-    fn update(&mut self, ctx: &egui::Context, cx_theme: Theme, total: u64, columns: &[LiveColumn]) {
-        let anew = self.theme != Some(cx_theme) || self.input.is_none() || total < self.drawn;
-        if !anew && total == self.drawn {
-            return;
-        }
-        if anew {
-            self.ramps = Some(Box::new((ramp(cx_theme, true), ramp(cx_theme, false))));
-        }
-        let Some(ramps) = self.ramps.as_deref() else {
-            return;
-        };
-        let (own, voice) = ramps;
-        if anew {
-            self.input = Some(Scroll::new(ctx, "mien input", own[0]));
-            self.output = Some(Scroll::new(ctx, "mien output", voice[0]));
-            self.theme = Some(cx_theme);
-            self.drawn = total.saturating_sub(columns.len().min(LIVE_COLUMNS) as u64);
-        }
-        let fresh = (total - self.drawn).min(columns.len().min(LIVE_COLUMNS) as u64) as usize;
-        let newest = &columns[columns.len() - fresh..];
-        let first = total - fresh as u64;
-        if let Some(scroll) = &mut self.input {
-            scroll.write(first, newest, own, |column| &column.input);
-        }
-        if let Some(scroll) = &mut self.output {
-            scroll.write(first, newest, voice, |column| &column.output);
-        }
-        self.drawn = total;
-    }
-}
-
-impl Scroll {
-    fn new(ctx: &egui::Context, name: &str, ground: Color32) -> Self {
-        let image = ColorImage::filled([LIVE_COLUMNS, LIVE_BANDS], ground);
-        let options = TextureOptions {
-            wrap_mode: egui::TextureWrapMode::Repeat,
-            ..TextureOptions::LINEAR
-        };
-        Self {
-            texture: ctx.load_texture(name, image, options),
-        }
-    }
-
-    /// Writes columns from number `first` on; those that fall together on the texture in one go.
-    fn write(
-        &mut self,
-        first: u64,
-        columns: &[LiveColumn],
-        ramp: &Ramp,
-        of: fn(&LiveColumn) -> &[u8; LIVE_BANDS],
-    ) {
-        let mut done = 0;
-        while done < columns.len() {
-            let at = ((first + done as u64) % LIVE_COLUMNS as u64) as usize;
-            let count = (columns.len() - done).min(LIVE_COLUMNS - at);
-            let strip = &columns[done..done + count];
-            let mut pixels = Vec::with_capacity(count * LIVE_BANDS);
-            for band in (0..LIVE_BANDS).rev() {
-                pixels.extend(strip.iter().map(|column| ramp[of(column)[band] as usize]));
-            }
-            self.texture.set_partial(
-                [at, 0],
-                ColorImage::new([count, LIVE_BANDS], pixels),
-                self.texture.options(),
-            );
-            done += count;
-        }
-    }
-}
-
-trait Options {
-    fn options(&self) -> TextureOptions;
-}
-
-impl Options for TextureHandle {
-    fn options(&self) -> TextureOptions {
-        TextureOptions {
-            wrap_mode: egui::TextureWrapMode::Repeat,
-            ..TextureOptions::LINEAR
-        }
-    }
-}
+pub(crate) type Ramp = [Color32; 256];
 
 /// From the ground of the view to a bright or deep tone. Levels below −70 dB stay ground.
-fn ramp(theme: Theme, own: bool) -> Ramp {
+pub(crate) fn ramp(theme: Theme, own: bool) -> Ramp {
     std::array::from_fn(|level| {
         let db = level as f32 / 255.0 * 90.0 - 90.0;
         let share = ((db + 72.0) / 60.0).clamp(0.0, 1.0).powf(1.25);
@@ -192,33 +87,21 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 
 fn pictures(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let live = &cx.state.live;
-    cx.view
-        .live
-        .update(ui.ctx(), cx.theme, live.total, &live.columns);
     let mut rest = rect;
     let half = (rect.width() - 6.0) / 2.0;
     let left = cut_left(&mut rest, half);
     cut_left(&mut rest, 6.0);
-    let voice = cx
-        .state
-        .main_voice()
-        .map_or("Mien", |entry| entry.voice.name.as_str())
-        .to_owned();
-    let voice = if cx
-        .state
-        .morph
-        .iter()
-        .filter(|(_, share)| *share > 0.0)
-        .count()
-        > 1
-    {
-        "Morph".to_owned()
-    } else {
-        voice
+    let density = ui.ctx().pixels_per_point();
+    let [left, rest] = [left, rest].map(|rect| snapped(rect, density));
+    cx.view.live.update(ui.ctx(), cx.theme, [left, rest], live);
+    let parts = cx.state.morph.iter().filter(|(_, share)| *share > 0.0);
+    let voice = match (parts.count(), cx.state.main_voice()) {
+        (2.., _) => "Morph".to_owned(),
+        (_, Some(entry)) => entry.voice.name.clone(),
+        (_, None) => "Mien".to_owned(),
     };
-    let own = cx.theme.own;
+    let (own, accent) = (cx.theme.own, cx.theme.accent);
     picture(ui, cx, left, "You", own, true);
-    let accent = cx.theme.accent;
     picture(ui, cx, rest, &voice, accent, false);
 }
 
@@ -226,27 +109,12 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
     let theme = cx.theme;
     let live = &cx.state.live;
     let painter = ui.painter().with_clip_rect(rect);
-    let scroll = if own {
-        &cx.view.live.input
-    } else {
-        &cx.view.live.output
-    };
-    if let Some(scroll) = scroll.as_ref().filter(|_| !live.columns.is_empty()) {
-        // The newest column is at the right edge; the texture repeats, so one picture is enough.
-        let offset = (live.total % LIVE_COLUMNS as u64) as f32 / LIVE_COLUMNS as f32;
-        let uv = Rect::from_min_max(pos2(offset, 0.0), pos2(offset + 1.0, 1.0));
-        let image = egui::epaint::RectShape::filled(rect, 8.0, Color32::WHITE)
-            .with_texture(scroll.texture.id(), uv);
-        painter.add(image);
-    } else {
-        painter.rect_filled(rect, 8.0, theme.sunken);
+    match cx.view.live.picture(own) {
+        Some(scroll) if !live.columns.is_empty() => scroll.show(&painter, rect, theme.surface),
+        _ => {
+            painter.rect_filled(rect, CORNER, theme.sunken);
+        }
     }
-    if !own {
-        // Faintly, the pitch that came in: one sees what was made of it.
-        let theirs = fade(theme.own, 0.55);
-        pitch_curve(&painter, rect, &live.columns, theirs, theme, true);
-    }
-    pitch_curve(&painter, rect, &live.columns, color, theme, own);
     octave_lines(&painter, rect, theme);
     let galley = painter.layout_no_wrap(title.to_owned(), fonts::medium(11.0), color);
     let place = Rect::from_min_size(
@@ -296,8 +164,7 @@ fn picture(ui: &mut Ui, cx: &Cx, rect: Rect, title: &str, color: Color32, own: b
 
 /// Height of a frequency in the picture.
 fn y_of(rect: Rect, hz: f32) -> f32 {
-    let share = (hz / LIVE_LOW_HZ).ln() / (LIVE_HIGH_HZ / LIVE_LOW_HZ).ln();
-    rect.bottom() - share.clamp(0.0, 1.0) * rect.height()
+    rect.bottom() - share_of(hz) * rect.height()
 }
 
 fn octave_lines(painter: &egui::Painter, rect: Rect, theme: Theme) {
@@ -312,49 +179,6 @@ fn octave_lines(painter: &egui::Painter, rect: Rect, theme: Theme) {
         painter.rect_filled(place.expand2(vec2(3.0, 0.0)), 3.0, fade(theme.sunken, 0.75));
         painter.galley(place.min, galley, theme.dim);
     }
-}
-
-fn pitch_curve(
-    painter: &egui::Painter,
-    rect: Rect,
-    columns: &[LiveColumn],
-    color: Color32,
-    theme: Theme,
-    own: bool,
-) {
-    let shown = &columns[columns.len().saturating_sub(LIVE_COLUMNS)..];
-    let step = rect.width() / LIVE_COLUMNS as f32;
-    let start = rect.right() - shown.len() as f32 * step;
-    let mut line: Vec<Pos2> = Vec::new();
-    let flush = |line: &mut Vec<Pos2>| {
-        if line.len() > 1 {
-            let points = std::mem::take(line);
-            let under = if theme.dark {
-                Color32::from_black_alpha(150)
-            } else {
-                Color32::from_white_alpha(190)
-            };
-            if color.is_opaque() {
-                painter.add(Shape::line(points.clone(), Stroke::new(3.6, under)));
-            }
-            painter.add(Shape::line(points, Stroke::new(1.8, color)));
-        } else {
-            line.clear();
-        }
-    };
-    for (index, column) in shown.iter().enumerate() {
-        let hz = if own {
-            column.input_f0_hz
-        } else {
-            column.output_f0_hz
-        };
-        if hz > 0.0 {
-            line.push(pos2(start + (index as f32 + 0.5) * step, y_of(rect, hz)));
-        } else {
-            flush(&mut line);
-        }
-    }
-    flush(&mut line);
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -423,26 +247,12 @@ fn blocking(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
     ui.painter().rect_filled(rect, 8.0, theme.sunken);
     let mut inner = rect.shrink2(vec2(18.0, 14.0));
     let mark = cut_left(&mut inner, 38.0);
-    ui.painter().text(
-        pos2(mark.left(), mark.top() + 12.0),
-        Align2::LEFT_CENTER,
-        icons::WARNING_CIRCLE,
-        fonts::icon(26.0),
-        theme.warn,
-    );
     let widest = notice
         .actions
         .iter()
         .map(|(label, _)| button::word_width(ui, label).max(96.0) + 16.0);
     let button_width = widest.fold(0.0, f32::max);
     let width = (inner.width() - button_width).min(560.0);
-    let title = ui.painter().text(
-        pos2(inner.left(), inner.top() + 10.0),
-        Align2::LEFT_CENTER,
-        notice.title,
-        fonts::display(15.0),
-        theme.text,
-    );
     // Reasons that a loader gives can be long: what does not fit is in the tooltip.
     let rows = ((inner.height() - 26.0) / 16.0).floor().max(1.0) as usize;
     let body = text::lines(
@@ -453,7 +263,22 @@ fn blocking(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         fonts::regular(12.5),
         theme.dim,
     );
-    let body_rect = Rect::from_min_size(pos2(inner.left(), inner.top() + 26.0), body.size());
+    let top = inner.center().y - (26.0 + body.size().y) / 2.0;
+    let title = ui.painter().text(
+        pos2(inner.left(), top + 10.0),
+        Align2::LEFT_CENTER,
+        notice.title,
+        fonts::display(15.0),
+        theme.text,
+    );
+    ui.painter().text(
+        pos2(mark.left(), inner.center().y),
+        Align2::LEFT_CENTER,
+        icons::WARNING_CIRCLE,
+        fonts::icon(26.0),
+        theme.warn,
+    );
+    let body_rect = Rect::from_min_size(pos2(inner.left(), top + 26.0), body.size());
     let cut = body.elided;
     ui.painter().galley(body_rect.min, body, theme.dim);
     let words = format!("{}. {}", notice.title, notice.text);
@@ -468,7 +293,7 @@ fn blocking(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
         let place = Rect::from_min_size(pos2(inner.right() - size.x, top), size);
         top += 36.0;
         if button::word(ui, cx, place, label, index == 0).clicked() {
-            cx.push(action.clone());
+            carry_out(cx, action);
         }
     }
 }
@@ -536,12 +361,17 @@ fn passing(ui: &mut Ui, cx: &mut Cx, rect: Rect, notice: &Notice) {
             size,
         );
         if button::word(ui, cx, place, label, true).clicked() {
-            match action {
-                // A value is a whole gesture wherever it is set from.
-                PanelAction::Set(param, value) => cx.set_once(*param, *value),
-                action => cx.push(action.clone()),
-            }
+            carry_out(cx, action);
         }
+    }
+}
+
+fn carry_out(cx: &mut Cx, answer: &Answer) {
+    match answer {
+        // A value is a whole gesture wherever it is set from.
+        Answer::Do(PanelAction::Set(param, value)) => cx.set_once(*param, *value),
+        Answer::Do(action) => cx.push(action.clone()),
+        Answer::Open(page) => cx.view.page = Some(*page),
     }
 }
 

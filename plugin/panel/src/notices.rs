@@ -2,7 +2,8 @@
 
 use crate::actions::{FilePurpose, PanelAction, StandaloneAction};
 use crate::params::ParamId;
-use crate::state::{EngineStatus, PanelState};
+use crate::state::{EngineStatus, PanelState, Standalone};
+use crate::view::Page;
 
 /// How serious a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,15 @@ pub(crate) enum Gravity {
     Blocking,
 }
 
+/// What a button of a notice does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// Asks the owner for this.
+    Do(PanelAction),
+    /// Opens a page.
+    Open(Page),
+}
+
 /// One notice.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Notice {
@@ -22,7 +32,7 @@ pub(crate) struct Notice {
     pub title: &'static str,
     pub text: String,
     /// Labels and meanings of its buttons, the most likely first.
-    pub actions: Vec<(&'static str, PanelAction)>,
+    pub actions: Vec<(&'static str, Answer)>,
 }
 
 /// Silence for longer than this is worth a word, in seconds.
@@ -61,7 +71,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
         return blocking(
             "The sound device is gone",
             problem,
-            vec![("Reconnect", action)],
+            vec![("Reconnect", Answer::Do(action))],
         );
     }
     match &state.engine {
@@ -72,7 +82,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
             return blocking(
                 "The engine is missing",
                 text,
-                vec![("Look again", PanelAction::Retry)],
+                vec![("Look again", Answer::Do(PanelAction::Retry))],
             );
         }
         EngineStatus::PackMissing { folder } => {
@@ -80,11 +90,13 @@ fn blocking(state: &PanelState) -> Option<Notice> {
                 "Your own voice passes unchanged. Put a voice pack (a .mien file) into {} and look again.",
                 folder.display()
             );
-            let mut actions = vec![("Look again", PanelAction::Retry)];
+            let mut actions = vec![("Look again", Answer::Do(PanelAction::Retry))];
             if state.can_browse {
-                actions.push(("Open a pack…", PanelAction::Browse(FilePurpose::Pack)));
+                let browse = PanelAction::Browse(FilePurpose::Pack);
+                actions.push(("Open a pack…", Answer::Do(browse)));
             } else {
-                actions.push(("Show folder", PanelAction::OpenFolder(folder.clone())));
+                let show = PanelAction::OpenFolder(folder.clone());
+                actions.push(("Show folder", Answer::Do(show)));
             }
             return blocking("No voice pack was found", text, actions);
         }
@@ -92,7 +104,7 @@ fn blocking(state: &PanelState) -> Option<Notice> {
             return blocking(
                 "The engine stopped",
                 text.clone(),
-                vec![("Start again", PanelAction::Retry)],
+                vec![("Start again", Answer::Do(PanelAction::Retry))],
             );
         }
         _ => {}
@@ -134,7 +146,8 @@ fn passing(state: &PanelState) -> Option<Notice> {
             title: "Overload",
             text: text.into(),
             actions: (state.values.get(ParamId::DelayMode) < 0.5)
-                .then_some(("Use Safe", PanelAction::Set(ParamId::DelayMode, 1.0)))
+                .then_some(PanelAction::Set(ParamId::DelayMode, 1.0))
+                .map(|set| ("Use Safe", Answer::Do(set)))
                 .into_iter()
                 .collect(),
         });
@@ -156,7 +169,22 @@ fn passing(state: &PanelState) -> Option<Notice> {
         };
         return Some(notice(Gravity::Info, "No input", text.into()));
     }
+    if state.standalone.as_ref().is_some_and(is_unheard) {
+        let text = "Choose an output, or listen to yourself with headphones.";
+        return Some(Notice {
+            gravity: Gravity::Info,
+            title: "Not heard yet",
+            text: text.into(),
+            actions: vec![("Choose", Answer::Open(Page::Standalone))],
+        });
+    }
     None
+}
+
+/// Whether the voice goes nowhere, though there is an output that it could go to.
+pub(crate) fn is_unheard(own: &Standalone) -> bool {
+    let possible = own.outputs.iter().any(|name| !name.is_empty());
+    possible && own.output.is_empty() && !own.listening
 }
 
 /// The engine in a word or two, and whether all is well.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use egui::{Align2, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, vec2};
+use egui::{Align2, Rect, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder, pos2, vec2};
 
 use crate::actions::{FilePurpose, PanelAction};
 use crate::context::Cx;
@@ -239,7 +239,7 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
         note(ui, cx, "None found.");
     }
     for pack in &state.packs {
-        let place = row(ui, 62.0);
+        let place = row(ui, 76.0);
         let theme = cx.theme;
         let ground = if pack.loaded {
             theme.accent_soft
@@ -259,15 +259,10 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
             fonts::medium(13.0),
             theme.text,
         );
-        text::line(
-            ui,
-            top + vec2(0.0, 24.0),
-            Align2::LEFT_CENTER,
-            inner.width(),
-            &pack.description,
-            fonts::regular(11.0),
-            theme.dim,
-        );
+        let font = fonts::regular(11.0);
+        let about = text::lines(ui, inner.width(), &pack.description, 2, font, theme.dim);
+        let below = top.y + 18.0 + about.size().y;
+        ui.painter().galley(top + vec2(0.0, 17.0), about, theme.dim);
         let (licence, ink) = if pack.non_commercial {
             (
                 format!("{} · not for commercial use", pack.licence),
@@ -278,7 +273,7 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
         };
         text::line(
             ui,
-            top + vec2(0.0, 39.0),
+            pos2(top.x, below + 8.0),
             Align2::LEFT_CENTER,
             inner.width(),
             &licence,

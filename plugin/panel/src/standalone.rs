@@ -5,13 +5,12 @@ use egui::{Align2, ComboBox, Rect, RichText, ScrollArea, TextEdit, Ui, UiBuilder
 use crate::actions::{FilePurpose, PanelAction, StandaloneAction};
 use crate::context::Cx;
 use crate::params::{PARAMS, ParamId};
-use crate::routing;
 use crate::settings::{heading, note, page, row};
 use crate::state::Standalone;
 use crate::theme::mix;
-use crate::widgets::layout::{columns, cut_left, cut_right, cut_top};
+use crate::widgets::layout::{columns, cut_bottom, cut_left, cut_right, cut_top};
 use crate::widgets::{button, slider, switch, text};
-use crate::{fonts, icons};
+use crate::{fonts, icons, notices, routing};
 
 /// The page's parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +62,12 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         cx.view.standalone.tab = TABS[clicked].0;
     }
     cut_top(&mut content, 4.0);
-    match cx.view.standalone.tab {
+    let tab = cx.view.standalone.tab;
+    if matches!(tab, Tab::Devices | Tab::Files) && content.height() > ROOM_FOR_WAY {
+        way(ui, cx, own, cut_bottom(&mut content, WAY));
+        cut_bottom(&mut content, 12.0);
+    }
+    match tab {
         Tab::Devices => devices(ui, cx, own, content),
         Tab::Files => files(ui, cx, own, content),
         Tab::Routing => routing_page(ui, cx, own, content),
@@ -103,6 +107,7 @@ fn pick(ui: &mut Ui, cx: &Cx, label: &str, now: &str, items: &[String]) -> Optio
         let combo = ComboBox::from_id_salt(label)
             .selected_text(shown)
             .width(field.width())
+            .icon(caret)
             .truncate();
         let response = combo.show_ui(ui, |ui| {
             for item in items {
@@ -115,6 +120,18 @@ fn pick(ui: &mut Ui, cx: &Cx, label: &str, now: &str, items: &[String]) -> Optio
         response.response.accessible_name(label);
     });
     chosen
+}
+
+/// Height of the picture of the signal's way, and of the page below which there is no room for it.
+const WAY: f32 = 104.0;
+const ROOM_FOR_WAY: f32 = 350.0;
+
+/// The mark of a list that opens, as thin as the other icons.
+fn caret(ui: &Ui, rect: Rect, visuals: &egui::style::WidgetVisuals, _: bool) {
+    let tip = rect.center() + vec2(0.0, 2.0);
+    let points = [tip + vec2(-4.0, -4.0), tip, tip + vec2(4.0, -4.0)];
+    let stroke = egui::Stroke::new(1.5, visuals.fg_stroke.color);
+    ui.painter().line(points.into(), stroke);
 }
 
 fn devices(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
@@ -255,6 +272,137 @@ fn devices(ui: &mut Ui, cx: &mut Cx, own: &Standalone, rect: Rect) {
     });
 }
 
+/// The way of the sound: where it comes from, what Mien makes of it, where it goes, and how long
+/// that takes.
+fn way(ui: &mut Ui, cx: &Cx, own: &Standalone, rect: Rect) {
+    let theme = cx.theme;
+    let state = cx.state;
+    let buffer_ms = own.buffer as f32 * 1000.0 / own.rate.max(1) as f32;
+    let none = |name: &str, words: &str| match name {
+        "" => words.to_owned(),
+        name => name.to_owned(),
+    };
+    // What the devices add. JACK's graph has no buffers of ours in it.
+    let buffers = |device: bool| match device && own.backend != "JACK" {
+        true => format!("2 × {buffer_ms:.1} ms"),
+        false => String::new(),
+    };
+    let playing = own.player.as_ref().filter(|player| player.playing);
+    let plays = playing.is_some();
+    let source = match playing {
+        Some(player) => player.name.clone(),
+        _ => none(&own.input, "No input"),
+    };
+    let voice = state
+        .main_voice()
+        .map_or("No voice", |entry| entry.voice.name.as_str());
+    let bypassed = state.values.is_on(ParamId::Bypass);
+    let voice = if bypassed { "Bypassed" } else { voice };
+    let target = match (own.output.is_empty(), own.listening) {
+        (true, true) => "Your headphones".into(),
+        (true, false) => "Nowhere yet".into(),
+        (false, _) => own.output.clone(),
+    };
+    let heard = !notices::is_unheard(own);
+    let stations = [
+        (
+            "In",
+            source,
+            buffers(!plays && !own.input.is_empty()),
+            plays || !own.input.is_empty(),
+        ),
+        (
+            "Mien",
+            voice.to_owned(),
+            format!("{:.1} ms", state.latency_ms()),
+            true,
+        ),
+        ("Out", target, buffers(!own.output.is_empty()), heard),
+    ];
+    let gap = 40.0;
+    for (index, (place, station)) in columns(rect, 3, gap).into_iter().zip(stations).enumerate() {
+        let (kind, name, time, works) = station;
+        ui.painter().rect_filled(place, 10.0, theme.sunken);
+        let inner = place.shrink2(vec2(14.0, 12.0));
+        let middle = index == 1;
+        let ink = if middle && !bypassed {
+            theme.accent
+        } else {
+            theme.dim
+        };
+        ui.painter().text(
+            inner.left_top(),
+            Align2::LEFT_TOP,
+            kind,
+            fonts::medium(11.0),
+            ink,
+        );
+        ui.painter().text(
+            inner.right_top(),
+            Align2::RIGHT_TOP,
+            time,
+            fonts::regular(11.0),
+            theme.dim,
+        );
+        text::line(
+            ui,
+            pos2(inner.left(), inner.top() + 32.0),
+            Align2::LEFT_CENTER,
+            inner.width(),
+            &name,
+            fonts::medium(13.5),
+            if works { theme.text } else { theme.warn },
+        );
+        let meters = &state.meters;
+        let db = if index == 0 {
+            meters.input_db
+        } else {
+            meters.output_db
+        };
+        let rail = Rect::from_min_max(inner.left_bottom() - vec2(0.0, 14.0), inner.max);
+        if middle {
+            let rate = notices::rate_words(own.rate as f32);
+            let words = format!("{rate}, {} samples a block", own.buffer);
+            let font = fonts::regular(11.0);
+            text::line(
+                ui,
+                rail.left_center(),
+                Align2::LEFT_CENTER,
+                rail.width(),
+                &words,
+                font,
+                theme.dim,
+            );
+        } else {
+            let rail = Rect::from_center_size(rail.center(), vec2(rail.width(), 4.0));
+            ui.painter()
+                .rect_filled(rail, 2.0, mix(theme.sunken, theme.text, RAIL));
+            let share = ((db + 60.0) / 60.0).clamp(0.0, 1.0);
+            let color = if index == 0 { theme.own } else { theme.accent };
+            if share > 0.01 {
+                let filled = vec2(share * rail.width(), rail.height());
+                ui.painter()
+                    .rect_filled(Rect::from_min_size(rail.min, filled), 2.0, color);
+            }
+        }
+        let about = format!("{kind}: {name}");
+        text::spoken(ui, place, &format!("way {index}"), &about);
+        if index < 2 {
+            let at = pos2(place.right() + gap / 2.0, place.center().y);
+            ui.painter().text(
+                at,
+                Align2::CENTER_CENTER,
+                icons::CARET_RIGHT,
+                fonts::icon(16.0),
+                theme.faint,
+            );
+        }
+    }
+}
+
+/// How much a rail differs from the ground that it lies in.
+const RAIL: f32 = 0.14;
+
 fn level(ui: &mut Ui, cx: &Cx, name: &str, db: f32, hold: f32) {
     let theme = cx.theme;
     let place = row(ui, 22.0);
@@ -272,7 +420,7 @@ fn level(ui: &mut Ui, cx: &Cx, name: &str, db: f32, hold: f32) {
     );
     let rail = Rect::from_center_size(rest.center(), vec2(rest.width(), 6.0));
     ui.painter()
-        .rect_filled(rail, 3.0, mix(theme.sunken, theme.text, 0.06));
+        .rect_filled(rail, 3.0, mix(theme.sunken, theme.text, RAIL));
     let share = |db: f32| ((db + 60.0) / 60.0).clamp(0.0, 1.0);
     if db > -60.0 {
         let filled = Rect::from_min_max(

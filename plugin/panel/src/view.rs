@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use egui::{Rect, Ui};
+use egui::{Popup, Rect, Ui, Vec2};
 
 use crate::actions::{PanelAction, Sound};
 use crate::context::{Cx, Held};
-use crate::live::LiveView;
 use crate::params::ParamId;
 use crate::portrait::{self, Portrait};
+use crate::scroll::LiveView;
 use crate::state::{Memory, PanelState};
 use crate::theme::Theme;
 use crate::widgets::layout::{cut_bottom, cut_left, cut_right, cut_top};
@@ -418,7 +418,9 @@ fn watch_keyboard(ctx: &egui::Context, view: &mut View) {
         } else if pressed(Modifiers::COMMAND, Key::Z) {
             view.command = Some(Command::Undo);
         }
-        if view.tour.is_none() && view.page.is_some() && pressed(Modifiers::NONE, Key::Escape) {
+        // An open list takes the key for itself.
+        let free = view.tour.is_none() && !Popup::is_any_open(ctx);
+        if free && view.page.is_some() && pressed(Modifiers::NONE, Key::Escape) {
             view.page = None;
         }
     }
@@ -473,6 +475,8 @@ pub(crate) struct Places {
     pub page: Rect,
 }
 
+/// The least room that the sections are laid out for.
+const LEAST: Vec2 = Vec2::new(640.0, 400.0);
 const MARGIN: f32 = 10.0;
 const GAP: f32 = 8.0;
 
@@ -507,7 +511,9 @@ fn sections(ui: &mut Ui, cx: &mut Cx) {
     let all = ui.ctx().content_rect();
     ui.set_clip_rect(all);
     ui.painter().rect_filled(all, 0.0, cx.theme.bg);
-    let places = places(all);
+    // A window that becomes smaller is drawn once or twice with the old zoom. What does not fit then
+    // is cut off; sections of no size at all could not be laid out.
+    let places = places(Rect::from_min_size(all.min, all.size().max(LEAST)));
     global::show(ui, cx, places.bar);
     match cx.view.page {
         None => {

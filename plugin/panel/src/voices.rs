@@ -16,8 +16,8 @@ use crate::widgets::layout::{cut_bottom, cut_right, cut_top};
 use crate::widgets::{button, menu, text};
 use crate::{fonts, icons, morph};
 
-/// Height of a card.
-const CARD: f32 = 56.0;
+/// Height of a card: at the default size the list ends within one, so that one sees that it goes on.
+const CARD: f32 = 54.0;
 /// How long one's own voice is recorded, in s.
 const RECORD_S: f32 = 15.0;
 
@@ -187,7 +187,7 @@ fn list(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
                 .auto_shrink(false)
                 .id_salt("voices")
                 .show(ui, |ui| {
-                    ui.spacing_mut().item_spacing.y = 4.0;
+                    ui.spacing_mut().item_spacing.y = 2.0;
                     for entry in &shown {
                         card(ui, cx, entry);
                     }
@@ -203,9 +203,8 @@ fn list(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
 fn nothing(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
     let (words, clear) = if cx.state.voices.is_empty() {
         let words = match cx.state.engine {
-            EngineStatus::Starting | EngineStatus::LoadingPack { .. } => {
-                "The voices are being loaded …"
-            }
+            _ if !cx.state.host.rate_supported => "Mien is off.\nBelow you see why.",
+            EngineStatus::Starting | EngineStatus::LoadingPack { .. } => "Loading the voices…",
             _ => "No voices yet.\nBelow you see what to do.",
         };
         (words, false)
@@ -448,6 +447,7 @@ fn about_menu(cx: &mut Cx, response: &Response, entry: &VoiceEntry) {
         return;
     }
     response.context_menu(|ui| {
+        ui.set_width(menu::WIDTH);
         if menu::item(ui, cx.theme, "Remove this voice", "", true) {
             cx.push(PanelAction::RemoveMyVoice(entry.voice.name.clone()));
         }

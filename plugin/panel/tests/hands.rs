@@ -889,3 +889,36 @@ fn the_live_view_answers_hand_and_keyboard() {
         Some("Input level: -17 dB, peak -11.5 dB")
     );
 }
+
+/// While a host makes a window smaller, a frame or two are drawn with the old zoom, in less room
+/// than any layout has.
+#[test]
+fn no_size_is_too_small() {
+    let standalone = PanelState {
+        standalone: Some(standalone()),
+        ..session()
+    };
+    for state in [session(), standalone] {
+        for page in [
+            None,
+            Some(Page::Settings),
+            Some(Page::Help),
+            Some(Page::Standalone),
+        ] {
+            for size in [
+                [700.0, 300.0],
+                [450.0, 210.0],
+                [300.0, 560.0],
+                [40.0, 30.0],
+                [1.0, 1.0],
+            ] {
+                let [width, height] = size;
+                let mut harness = Setup::default()
+                    .sized(width, height, 1.0)
+                    .start(state.clone());
+                harness.state_mut().panel.open_page(page);
+                harness.run_steps(2);
+            }
+        }
+    }
+}

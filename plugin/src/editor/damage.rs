@@ -2,8 +2,8 @@
 //!
 //! Where the graphics driver computes every pixel on the processor, a whole frame costs five times
 //! what the panel itself does. So each frame is compared with the one before, and all that is drawn
-//! is cut to the few rectangles in which they differ, without what lies hidden there. That needs the former picture to be in the window's
-//! back buffer still. Mesa's software drivers copy it to the screen and leave it there, so this is
+//! is cut to the few rectangles in which they differ, without what lies hidden there. That needs the
+//! former picture to be in the window's back buffer still. Mesa's software drivers copy it to the screen and leave it there, so this is
 //! done with them alone; anything else may give back another buffer.
 //!
 //! The framework clears the window before each frame. Clearing is kept off the picture by drawing
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use egui::emath::TSTransform;
 use egui::epaint::{ClippedShape, PaintCallback};
-use egui::{Context, FullOutput, Rect, Shape, TextureId, pos2};
+use egui::{Color32, Context, FullOutput, Mesh, Rect, Shape, TextureId, pos2};
 use egui_glow::glow::{self, HasContext};
 use egui_glow::{CallbackFn, Painter};
 
@@ -22,6 +22,8 @@ use egui_glow::{CallbackFn, Painter};
 const RENDERERS: [&str; 2] = ["llvmpipe", "softpipe"];
 /// Soft edges reach this far beyond a shape, in points.
 const EDGE: f32 = 2.0;
+/// What is nearer than this, in pixels or points, is the same place.
+const TOLERANCE: f32 = 0.02;
 
 const UNKNOWN: u8 = 0;
 const OTHER: u8 = 1;
@@ -89,21 +91,8 @@ impl Damage {
             false => difference(&self.before, &output.shapes),
         };
         (self.screen, self.density) = (screen, density);
-        // Whole pixels, or a neighbour would be blended twice.
-        let edge = |points: f32, round: fn(f32) -> f32| round(points * density) / density;
-        let grown = damage.into_iter().map(|rect| {
-            Rect::from_min_max(
-                pos2(
-                    edge(rect.min.x - EDGE, f32::floor),
-                    edge(rect.min.y - EDGE, f32::floor),
-                ),
-                pos2(
-                    edge(rect.max.x + EDGE, f32::ceil),
-                    edge(rect.max.y + EDGE, f32::ceil),
-                ),
-            )
-        });
-        let damage = joined(grown.collect());
+        let damage = damage.into_iter().map(|rect| whole_pixels(rect, density));
+        let damage = joined(damage.collect());
         let shapes = std::mem::take(&mut output.shapes);
         output.shapes.push(draw_into(glow::BACK, screen));
         for rect in damage {
@@ -121,6 +110,16 @@ impl Damage {
         output.shapes.push(draw_into(glow::NONE, screen));
         self.before = if discarded { Vec::new() } else { shapes };
     }
+}
+
+/// The least rectangle of whole pixels around one: a neighbour of half a pixel would be blended twice.
+fn whole_pixels(rect: Rect, density: f32) -> Rect {
+    let low = |points: f32| (points * density + TOLERANCE).floor() / density;
+    let high = |points: f32| (points * density - TOLERANCE).ceil() / density;
+    Rect::from_min_max(
+        pos2(low(rect.min.x), low(rect.min.y)),
+        pos2(high(rect.max.x), high(rect.max.y)),
+    )
 }
 
 /// The rectangles in which two frames differ.
@@ -147,11 +146,12 @@ fn difference(before: &[ClippedShape], after: &[ClippedShape]) -> Vec<Rect> {
     joined(found)
 }
 
-/// Rectangles that overlap or lie close become one, so that no pixel is drawn twice.
+/// Rectangles that overlap become one, so that no pixel is drawn twice. Those that only lie close do
+/// not: beside a picture that hides what lies below it, a meter would have all of that drawn again.
 fn joined(mut rects: Vec<Rect>) -> Vec<Rect> {
     let mut done: Vec<Rect> = Vec::new();
     while let Some(mut rect) = rects.pop() {
-        while let Some(index) = done.iter().position(|other| belong(rect, *other)) {
+        while let Some(index) = done.iter().position(|other| overlap(rect, *other)) {
             rect = rect.union(done.swap_remove(index));
         }
         done.push(rect);
@@ -159,15 +159,16 @@ fn joined(mut rects: Vec<Rect>) -> Vec<Rect> {
     done
 }
 
-/// Whether two rectangles overlap, or cost little more together than apart.
-fn belong(a: Rect, b: Rect) -> bool {
-    a.intersects(b) || a.union(b).area() < 1.25 * (a.area() + b.area())
+fn overlap(a: Rect, b: Rect) -> bool {
+    a.intersect(b).shrink(TOLERANCE).is_positive()
 }
 
 /// Whether nothing below this shape is seen in the rectangle.
 fn hides(shape: &ClippedShape, rect: Rect) -> bool {
-    let Shape::Rect(ground) = &shape.shape else {
-        return false;
+    let ground = match &shape.shape {
+        Shape::Rect(ground) => ground,
+        Shape::Mesh(mesh) => return picture(mesh).is_some_and(|whole| covers(shape, whole, rect)),
+        _ => return false,
     };
     let corner = &ground.corner_radius;
     let radius = corner.nw.max(corner.ne).max(corner.sw).max(corner.se);
@@ -179,18 +180,36 @@ fn hides(shape: &ClippedShape, rect: Rect) -> bool {
     ground.fill.is_opaque()
         && ground.brush.is_none()
         && ground.blur_width == 0.0
-        && shape.transform_after_tessellation == TSTransform::IDENTITY
-        && shape.clip_rect.contains_rect(rect)
-        && inside.contains_rect(rect)
+        && covers(shape, inside, rect)
+}
+
+/// Whether a part of a shape, and its clip, contain the rectangle.
+fn covers(shape: &ClippedShape, part: Rect, rect: Rect) -> bool {
+    let contains = |outer: Rect| outer.expand(TOLERANCE).contains_rect(rect);
+    shape.transform_after_tessellation == TSTransform::IDENTITY
+        && contains(shape.clip_rect)
+        && contains(part)
+}
+
+/// The rectangle of a mesh that is nothing but one, with a texture of the panel's own. Those are
+/// opaque, and have no soft edge.
+fn picture(mesh: &Mesh) -> Option<Rect> {
+    let own = mesh.texture_id != TextureId::default() && mesh.vertices.len() == 4;
+    let opaque = mesh
+        .vertices
+        .iter()
+        .all(|vertex| vertex.color == Color32::WHITE);
+    (own && opaque).then(|| mesh.calc_bounds())
 }
 
 /// Where a shape is seen.
 fn seen(shape: &ClippedShape) -> Rect {
-    let blur = match &shape.shape {
-        Shape::Rect(rect) => rect.blur_width,
-        _ => 0.0,
+    let edge = match &shape.shape {
+        Shape::Rect(rect) => rect.blur_width + EDGE,
+        Shape::Mesh(mesh) if picture(mesh).is_some() => 0.0,
+        _ => EDGE,
     };
-    let bounds = shape.shape.visual_bounding_rect().expand(blur);
+    let bounds = shape.shape.visual_bounding_rect().expand(edge);
     match bounds.intersect(shape.clip_rect) {
         rect if rect.is_positive() => rect,
         _ => Rect::NOTHING,
@@ -253,7 +272,7 @@ fn ask(renderer: Renderer, screen: Rect) -> ClippedShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use egui::{Color32, vec2};
+    use egui::vec2;
 
     fn square(x: f32, color: Color32) -> ClippedShape {
         let rect = Rect::from_min_size(pos2(x, 0.0), vec2(10.0, 10.0));
@@ -281,10 +300,24 @@ mod tests {
     #[test]
     fn no_pixel_is_drawn_twice() {
         let rect = |x: f32, width: f32| Rect::from_min_size(pos2(x, 0.0), vec2(width, 10.0));
-        let apart = joined(vec![rect(0.0, 10.0), rect(100.0, 10.0)]);
-        assert_eq!(apart.len(), 2);
+        let beside = joined(vec![rect(0.0, 10.0), rect(10.0, 10.0)]);
+        assert_eq!(beside.len(), 2);
         let chain = joined(vec![rect(0.0, 10.0), rect(18.0, 10.0), rect(8.0, 12.0)]);
         assert_eq!(chain, [rect(0.0, 28.0)]);
+    }
+
+    #[test]
+    fn a_picture_hides_what_lies_under_it_up_to_its_edge() {
+        let rect = Rect::from_min_size(pos2(3.0, 4.0), vec2(30.0, 20.0));
+        let mut mesh = Mesh::with_texture(TextureId::Managed(7));
+        mesh.add_rect_with_uv(rect, rect, Color32::WHITE);
+        let mut shape = square(0.0, Color32::RED);
+        shape.shape = Shape::mesh(mesh);
+        assert_eq!(seen(&shape), rect);
+        assert!(hides(&shape, rect));
+        assert!(!hides(&shape, rect.expand(1.0)));
+        let third = Rect::from_min_max(pos2(1.0 / 3.0, 1.0), pos2(2.0 / 3.0, 2.0));
+        assert_eq!(whole_pixels(third, 3.0), third);
     }
 
     #[test]

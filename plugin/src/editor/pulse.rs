@@ -15,8 +15,8 @@ use super::wake::Wake;
 
 /// Time between two looks. Speech is followed well at 30 pictures a second.
 const BEAT: Duration = Duration::from_millis(33);
-/// The same where the processor draws every pixel.
-const SLOW_BEAT: Duration = Duration::from_millis(66);
+/// The same where the processor draws every pixel: four columns of the spectra at a time.
+const SLOW_BEAT: Duration = Duration::from_millis(80);
 
 /// The thread. Dropping it ends it.
 pub struct Pulse {

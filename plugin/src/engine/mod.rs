@@ -46,7 +46,10 @@ impl EngineHost {
             let (shared, to_loader) = (shared.clone(), to_loader.clone());
             std::thread::Builder::new()
                 .name("mien engine".into())
-                .spawn(move || thread::run(engine_commands, to_loader, shared))?
+                .spawn(move || {
+                    crate::priority::raise();
+                    thread::run(engine_commands, to_loader, shared);
+                })?
         };
         let mut host = Self {
             shared: shared.clone(),

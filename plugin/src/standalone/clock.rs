@@ -28,6 +28,7 @@ impl Clock {
         let thread = std::thread::Builder::new()
             .name("mien clock".into())
             .spawn(move || {
+                mien::priority::raise();
                 let mut block = vec![0.0; chain.block()];
                 let interval = Duration::from_secs_f64(block.len() as f64 / f64::from(rate));
                 let mut next = Instant::now();

@@ -181,6 +181,7 @@ impl Host {
 
     /// Works until it is told to quit.
     pub fn run(mut self) {
+        let begun = Instant::now();
         loop {
             match self.messages.recv_timeout(TICK) {
                 Ok(Message::Quit) | Err(RecvTimeoutError::Disconnected) => break,
@@ -197,6 +198,13 @@ impl Host {
         }
         self.close();
         self.save();
+        let dropouts = self.instance.shared.counters.read().dropouts;
+        let seconds = begun.elapsed().as_secs();
+        eprintln!(
+            "mien: {dropouts} dropouts in {}:{:02}.",
+            seconds / 60,
+            seconds % 60
+        );
     }
 
     fn act(&mut self, action: StandaloneAction) {

@@ -1,8 +1,11 @@
 //! Mien in JACK's graph: one client with an input, two outputs, and two monitors that are only heard
 //! while one listens to oneself. Its clock is the graph's, so nothing needs a bridge.
 
+use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use jack::jack_sys;
 
 use jack::{
     AsyncClient, AudioIn, AudioOut, Client, ClientOptions, ClientStatus, Control, Frames,
@@ -71,10 +74,29 @@ impl Joined {
         let notices = Notices {
             changed: changed.clone(),
         };
+        let latency = Box::new(Latency {
+            input: process.input.raw(),
+            outputs: [&process.outputs[0], &process.outputs[1]].map(Port::raw),
+            samples: process.chain.processor.plan().total(),
+        });
+        let told: *const Latency = &raw const *latency;
+        // SAFETY: the client is not active yet, as JACK asks for. What the callback reads lives in
+        // [`Jack`], which ends the client before it.
+        unsafe {
+            jack_sys::jack_set_latency_callback(
+                client.raw(),
+                Some(report_latency),
+                told.cast_mut().cast::<c_void>(),
+            );
+        }
         let client = client
             .activate_async(notices, process)
             .map_err(|error| format!("JACK refuses Mien: {error}"))?;
-        let jack = Jack { client, changed };
+        let jack = Jack {
+            client,
+            changed,
+            _latency: latency,
+        };
         let microphones = jack.physical(PortFlags::IS_OUTPUT);
         let wanted = match inputs {
             [] => microphones.get(..1).unwrap_or_default(),
@@ -91,6 +113,53 @@ impl Joined {
 pub struct Jack {
     client: AsyncClient<Notices, Process>,
     changed: Arc<AtomicBool>,
+    /// For the callback; after the client, which must end first.
+    _latency: Box<Latency>,
+}
+
+/// What JACK is told of the delay between the input and the outputs. The crate has a way to tell it,
+/// but none to be asked.
+struct Latency {
+    input: *mut jack_sys::jack_port_t,
+    outputs: [*mut jack_sys::jack_port_t; 2],
+    samples: u32,
+}
+
+// SAFETY: the pointers are handles of JACK's, which may be used from any thread.
+unsafe impl Send for Latency {}
+
+/// JACK asks, whenever the graph changes: how old is what comes out (`JackCaptureLatency`), and how long
+/// does it take what comes in to be heard?
+///
+/// # Safety
+/// `told` is a [`Latency`] whose ports exist.
+unsafe extern "C" fn report_latency(
+    mode: jack_sys::jack_latency_callback_mode_t,
+    told: *mut c_void,
+) {
+    // SAFETY: as promised; the ranges outlive the calls.
+    unsafe {
+        let told = &*told.cast::<Latency>();
+        let range = |port| {
+            let mut range = jack_sys::jack_latency_range_t { min: 0, max: 0 };
+            jack_sys::jack_port_get_latency_range(port, mode, &mut range);
+            (range.min, range.max)
+        };
+        let set = |port, (min, max): (u32, u32)| {
+            let mut range = jack_sys::jack_latency_range_t {
+                min: min + told.samples,
+                max: max + told.samples,
+            };
+            jack_sys::jack_port_set_latency_range(port, mode, &mut range);
+        };
+        if mode == jack_sys::JackCaptureLatency {
+            let heard = range(told.input);
+            told.outputs.iter().for_each(|&port| set(port, heard));
+        } else {
+            let [(low, high), (other_low, other_high)] = told.outputs.map(range);
+            set(told.input, (low.min(other_low), high.max(other_high)));
+        }
+    }
 }
 
 impl Jack {

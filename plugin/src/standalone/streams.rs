@@ -152,7 +152,9 @@ where
 {
     let channels = usize::from(config.channels.max(1));
     let share = 1.0 / channels as f32;
+    let mut first = true;
     let heard = move |data: &[T], _: &cpal::InputCallbackInfo| {
+        raise_once(&mut first);
         nice_assert_no_alloc::assert_no_alloc(|| {
             beats.fetch_add(1, Ordering::Relaxed);
             let frames = data.chunks_exact(channels);
@@ -245,6 +247,13 @@ impl Source {
     }
 }
 
+/// Gives a device's thread priority in its first call: not every audio system does.
+fn raise_once(first: &mut bool) {
+    if std::mem::take(first) {
+        mien::priority::raise();
+    }
+}
+
 fn open_output<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
@@ -254,7 +263,9 @@ fn open_output<T: SizedSample + FromSample<f32>>(
 ) -> Result<Stream, String> {
     let channels = usize::from(config.channels.max(1));
     let mut mono = vec![0.0_f32; buffer.max(1) as usize];
+    let mut first = true;
     let wanted = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+        raise_once(&mut first);
         for part in data.chunks_mut(mono.len() * channels) {
             let mono = &mut mono[..part.len() / channels];
             source.render(mono);

@@ -283,6 +283,8 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
     let bound = standalone.is_some_and(|own| own.midi_map.iter().any(|bound| bound.param == param));
     let has_midi = standalone.is_some();
     response.context_menu(|ui| {
+        // Left alone, a menu is as wide as its first frame had room for.
+        ui.set_width(menu::WIDTH);
         menu::title(
             ui,
             cx.theme,

@@ -6,6 +6,9 @@ use crate::fonts;
 use crate::theme::{Theme, mix};
 use crate::widgets::text;
 
+/// Width of a menu that belongs to a control.
+pub(crate) const WIDTH: f32 = 216.0;
+
 /// A line that is only read.
 pub(crate) fn title(ui: &mut Ui, theme: Theme, words: &str) {
     let (rect, _) =
