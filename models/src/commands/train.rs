@@ -15,7 +15,7 @@ use crate::train::acoustic::{AcousticNetworks, AcousticRun};
 use crate::train::batches::{Item, Pool, clean_content_input};
 use crate::train::classifier::ClassifierRun;
 use crate::train::config::{TrainConfig, VoiceConfig};
-use crate::train::emotion::{EmotionNetworks, EmotionRun, measure_prosody};
+use crate::train::emotion::{EmotionNetworks, EmotionRun, prosody_of};
 use crate::train::export::{self, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
 use crate::train::parallel::Take;
@@ -286,7 +286,8 @@ impl TrainArguments {
 
     /// Writes the emotion pack that belongs beside the voice pack `voices`.
     fn export_emotion(&self, config: &TrainConfig, speech: &Speech, voices: &Path) -> Result<()> {
-        let prosody = measure_prosody(&speech.takes(config), &speech.features);
+        let takes = speech.takes(config);
+        let prosody = prosody_of(&config.emotion, &takes, &speech.features)?;
         let corpora = speech.licences(&config.data.emotion_corpora);
         let path = export::emotion(config, &self.run, voices, &prosody, &corpora)?;
         println!("{}", path.display());
@@ -587,7 +588,7 @@ impl Speech {
         if takes.is_empty() {
             bail!("none of the emotion_corpora of [data] is in the given speech");
         }
-        let prosody = measure_prosody(&takes, &self.features);
+        let prosody = prosody_of(&config.emotion, &takes, &self.features)?;
         for (name, p) in mien_face::EMOTIONS.iter().zip(&prosody) {
             tracing::info!("{name}: {p:?}");
         }

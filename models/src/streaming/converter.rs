@@ -218,7 +218,8 @@ impl Converter {
                 .emotion
                 .get_or_insert_with(|| adapter.state(1, &hidden));
             if let Some((_, mix)) = &self.emotion_mix {
-                mel = &mel + adapter.forward(&hidden, &mel, &prosody, mix, state);
+                let change = adapter.forward(&hidden, &mel, &prosody, mix, state);
+                mel = &mel + change * f64::from(self.prosody.timbre());
             }
         } else {
             self.emotion = None;

@@ -20,6 +20,8 @@ pub struct EmotionProsody {
     pub tremor: f32,
     /// Random change of pitch from frame to frame (10 ms), standard deviation in octaves.
     pub jitter: f32,
+    /// Natural log of the factor on what the emotion adapter does to the sound.
+    pub timbre: f32,
 }
 
 impl EmotionProsody {
@@ -30,6 +32,7 @@ impl EmotionProsody {
         self.loudness_range += weight * other.loudness_range;
         self.tremor += weight * other.tremor;
         self.jitter += weight * other.jitter;
+        self.timbre += weight * other.timbre;
     }
 }
 
@@ -61,6 +64,7 @@ const fn emotion(
         tremor,
         // No published figure was found in these units.
         jitter: 0.0,
+        timbre: 0.0,
     }
 }
 
@@ -126,6 +130,11 @@ impl ProsodyMapper {
         } else {
             0.0
         }
+    }
+
+    /// Factor on what the emotion adapter does to the sound of the last mapped frame.
+    pub fn timbre(&self) -> f32 {
+        self.effect.timbre.exp()
     }
 
     /// Maps one frame. `target_mean_hz`: mean pitch of the voice; `emotions`: weights 0 to 1 that
@@ -197,6 +206,7 @@ impl ProsodyMapper {
             (&mut e.loudness_range, wanted.loudness_range),
             (&mut e.tremor, wanted.tremor),
             (&mut e.jitter, wanted.jitter),
+            (&mut e.timbre, wanted.timbre),
             (&mut self.shift, shift),
         ] {
             *now += (then - *now) * share;

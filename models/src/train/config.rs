@@ -1,8 +1,11 @@
 //! Every hyperparameter, read from TOML. The shipped recipes in `models/recipes/` comment each.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::networks::{NetworkConfig, WeightNorm};
+use crate::streaming::EmotionProsody;
 
 /// A whole recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -311,6 +314,8 @@ pub struct EmotionConfig {
     pub consistency_weight: f64,
     /// Share of crops that are performed at less than full strength.
     pub weaker_share: f64,
+    /// What an emotion does to prosody, where it is not taken as measured on actors.
+    pub prosody: BTreeMap<String, EmotionProsody>,
     /// Optimiser.
     pub optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
@@ -327,6 +332,7 @@ impl Default for EmotionConfig {
             delivery_weight: 0.4,
             consistency_weight: 0.3,
             weaker_share: 0.25,
+            prosody: BTreeMap::new(),
             optimizer: OptimizerConfig {
                 learning_rate: 2e-3,
                 warm_up: 30,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mien_face::EMOTIONS;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,7 +24,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::acoustic::AcousticNetworks;
 use super::batches::Shape;
 use super::checkpoint;
-use super::config::TrainConfig;
+use super::config::{EmotionConfig, TrainConfig};
 use super::delivery::{Delivery, describe};
 use super::features::{FeatureSet, Features, loudness};
 use super::losses::masked_mean;
@@ -388,8 +388,29 @@ pub fn measure_prosody(takes: &[Take], features: &FeatureSet) -> [EmotionProsody
             loudness_range: value(3, loudness_range),
             tremor: published.tremor,
             jitter: value(4, 0.02),
+            timbre: 0.0,
         }
     })
+}
+
+/// What each emotion does to prosody: as measured on actors, but for those that the recipe sets.
+///
+/// # Errors
+/// When the recipe names an emotion that there is not.
+pub fn prosody_of(
+    config: &EmotionConfig,
+    takes: &[Take],
+    features: &FeatureSet,
+) -> Result<[EmotionProsody; EMOTIONS.len()]> {
+    let mut all = measure_prosody(takes, features);
+    for (name, set) in &config.prosody {
+        let index = EMOTIONS.iter().position(|e| e == name);
+        let index = index.with_context(|| {
+            format!("[emotion.prosody.{name}]: the emotions are {}", EMOTIONS.join(", "))
+        })?;
+        all[index] = *set;
+    }
+    Ok(all)
 }
 
 /// Mean and spread of pitch (octaves) and of loudness (nepers) over the voiced frames, and the pitch's
