@@ -3,6 +3,7 @@
 //! Everything here runs at [`RATE`] in steps of [`HOP`] samples, causally and without allocation once built, so the same
 //! code serves the live converter and the preparation of training data.
 
+pub mod creak;
 pub mod mel;
 pub mod noise;
 pub mod pitch;

@@ -1,5 +1,6 @@
 //! Sound for evaluation, by the same streaming code as the plugin.
 
+use mien_dsp::creak::{self, CreakFrame};
 use mien_dsp::mel::mel_spectrogram;
 use mien_face::{Controls, EMOTIONS, FRAME};
 use rand::rngs::StdRng;
@@ -48,10 +49,14 @@ pub fn resynthesise(pack: &LoadedPack, sound: &[f32]) -> Vec<f32> {
     let mut prosody = Vec::new();
     let (mut pulses, mut noise) = (Vec::new(), Vec::new());
     let mut source = Source::new(1);
-    for (frame, pitch) in features.mel.iter().zip(&features.pitch) {
+    let creaks = creak::track(sound);
+    // As the pitch, creak comes one hop after the mel does.
+    let calm = CreakFrame::default();
+    let creaks = creaks.iter().skip(1).chain(std::iter::once(&calm));
+    for ((frame, pitch), creak) in features.mel.iter().zip(&features.pitch).zip(creaks) {
         let bands: Vec<f32> = frame.iter().map(|v| v.to_f32()).collect();
         prosody.extend(prosody_features(pitch[0], pitch[1], loudness(&bands)));
-        let hop = source.next_hop(pitch[0]);
+        let hop = source.next_hop_creaking(pitch[0], creak);
         pulses.extend(hop.pulses);
         noise.extend(hop.noise);
     }
@@ -122,9 +127,10 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     let (mut prosody, mut levels) = (Vec::new(), Vec::new());
     let (mut pulses, mut noise) = (Vec::new(), Vec::new());
     let track = mien_dsp::pitch::track(sound);
+    let creaks = creak::track(sound);
     let target = networks.voice_f0_hz[voice];
     // The content of a frame is known one frame later; so the first step has none.
-    for (before, pitch) in bands.iter().zip(&track[1..]) {
+    for ((before, pitch), creak) in bands.iter().zip(&track[1..]).zip(&creaks[1..]) {
         let level = loudness(before);
         let sung = mapper.map(
             pitch.f0_hz,
@@ -135,7 +141,7 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
         );
         prosody.extend(prosody_features(sung.f0_hz, pitch.voicing, sung.loudness));
         levels.push(hush(sung.loudness) * MEL_SCALE as f32);
-        let hop = source.next_hop(sung.f0_hz);
+        let hop = source.next_hop_creaking(sung.f0_hz, creak);
         pulses.extend(hop.pulses);
         noise.extend(hop.noise);
     }

@@ -1,5 +1,6 @@
 //! One stream's converter: 10 ms in, 10 ms out.
 
+use mien_dsp::creak::{Creak, CreakFrame};
 use mien_dsp::mel::MelAnalyser;
 use mien_dsp::pitch::PitchTracker;
 use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
@@ -18,6 +19,9 @@ use crate::train::features::{BANDS, CENTRE, FLOOR, PITCH_HELD, loudness};
 /// By how much the output lies behind the input: half the analysis window and the look-ahead.
 pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;
 
+// The hop of source that a step makes ends where the creak finder's hop does, so its pulses come out where they went in.
+const _: () = assert!(Creak::LOOKAHEAD_SAMPLES == DELAY_SAMPLES);
+
 /// Seed of the breath noise: any value; the same one, so that a bounce repeats to the bit.
 pub(crate) const NOISE_SEED: u64 = 0x6d69_656e;
 /// Loudness under which the output is expanded downwards, natural log of power (about −56 dB): no
@@ -34,6 +38,7 @@ pub struct Converter {
     voices: VoiceMix,
     mel: MelAnalyser,
     pitch: PitchTracker,
+    creak: Creak,
     prosody: ProsodyMapper,
     source: Source,
     content: ContentState,
@@ -57,6 +62,7 @@ impl Converter {
             voices: VoiceMix::new(embeddings, networks.voice_f0_hz.clone()),
             mel: MelAnalyser::new(),
             pitch: PitchTracker::delayed(PITCH_HELD),
+            creak: Creak::new(),
             prosody: ProsodyMapper::new(networks.prosody),
             source: Source::new(NOISE_SEED),
             content: networks.encoder.state(1, &like),
@@ -101,6 +107,7 @@ impl Converter {
         self.voices.reset();
         self.mel.reset();
         self.pitch.reset();
+        self.creak.reset();
         self.prosody.reset();
         self.source.reset();
         self.content = self.networks.encoder.state(1, &like);
@@ -139,6 +146,7 @@ impl Converter {
         });
         let bands = self.mel.process(&input).bands.map(|v| v.max(FLOOR));
         let pitch = self.pitch.process(&input);
+        let creak = self.creak.process(&input);
         let normalised = bands.map(normalise_value);
         let heard = Tensor::from_slice(&normalised).reshape([1, 1, MEL]);
         let content = self.networks.encoder.forward(&heard, &mut self.content);
@@ -158,7 +166,7 @@ impl Converter {
             .prosody
             .map(pitch.f0_hz, level, target, &self.emotion_weights, &controls);
         let mel = self.generate(&content, sung, pitch.voicing, &controls);
-        let spoken = self.vocode(&mel, sung, pitch.voicing, &controls);
+        let spoken = self.vocode(&mel, sung, pitch.voicing, &creak, &controls);
         output.copy_from_slice(&spoken);
         StepReport {
             input_f0_hz: pitch.f0_hz,
@@ -238,9 +246,10 @@ impl Converter {
         mel: &Tensor,
         sung: Sung,
         voicing: f32,
+        creak: &CreakFrame,
         controls: &Controls,
     ) -> [f32; FRAME] {
-        let hop = self.source.next_hop(sung.f0_hz);
+        let hop = self.source.next_hop_creaking(sung.f0_hz, creak);
         let shape = [1, 1, FRAME as i64];
         let source = SourceSpectra {
             pulses: Tensor::from_slice(&hop.pulses).reshape(shape),

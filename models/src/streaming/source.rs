@@ -1,11 +1,21 @@
-//! The excitation of the vocoder: band-limited pulses at the pitch, and noise.
+//! The excitation of the vocoder: band-limited pulses at the pitch, and noise. Where the speaker creaks, single pulses take the
+//! place of most of the noise: pulses without a regular spacing are as white as noise is, so the noise's filter speaks them
+//! without having been trained on any.
 
 use std::f64::consts::TAU;
 
+use mien_dsp::creak::CreakFrame;
 use mien_face::{FRAME, SAMPLE_RATE};
 
 /// Highest frequency that the pulse train holds, in Hz; a little under half the sample rate.
 const TOP_HZ: f64 = 11_800.0;
+/// Power of the noise that stays beneath creak's pulses; it was 1.
+const CREAK_NOISE: f32 = 0.15;
+/// Samples in which the noise fades to that and back (2 ms).
+const CREAK_FADE: f32 = 48.0;
+/// Most samples of noise that a pulse stands for. The mel's window hears a pulse in its middle as loud as so many samples of
+/// noise, the sum of its squares (Hann, 30 ms), however long the silence around the pulse is.
+const MOST_SPACING: usize = 270;
 
 /// Makes one hop of source at a time. The phase runs on over hops, pitch changes glide, and the
 /// noise comes from a seeded generator, so that the same input always gives the same bits.
@@ -14,6 +24,8 @@ pub struct Source {
     phase: f64,
     f0_hz: f64,
     level: f64,
+    /// How far the noise has made place for creak, 0 to 1.
+    creak: f32,
     noise: u64,
     seed: u64,
 }
@@ -23,7 +35,7 @@ pub struct Source {
 pub struct Hop {
     /// Pulses of unit power, faded to silence where unvoiced.
     pub pulses: [f32; FRAME],
-    /// White noise of unit power.
+    /// White noise of unit power; irregular pulses and a little noise, of unit power together, in creak.
     pub noise: [f32; FRAME],
 }
 
@@ -36,6 +48,7 @@ impl Source {
             phase: 0.0,
             f0_hz: 150.0,
             level: 0.0,
+            creak: 0.0,
             noise: seed,
             seed,
         }
@@ -44,6 +57,29 @@ impl Source {
     /// Back to the start.
     pub fn reset(&mut self) {
         *self = Self::new(self.seed);
+    }
+
+    /// [`Self::next_hop`] with the pulses of `creak` in the noise where it is unvoiced from end to end. All else is the same to
+    /// the bit.
+    pub fn next_hop_creaking(&mut self, f0_hz: f32, creak: &CreakFrame) -> Hop {
+        let silent = self.level == 0.0 && f0_hz <= 0.0;
+        let mut hop = self.next_hop(f0_hz);
+        if !silent {
+            self.creak = 0.0;
+            return hop;
+        }
+        for (noise, &creaks) in hop.noise.iter_mut().zip(&creak.creaks) {
+            let step = if creaks { 1.0 } else { -1.0 } / CREAK_FADE;
+            self.creak = (self.creak + step).clamp(0.0, 1.0);
+            if self.creak > 0.0 {
+                *noise *= (1.0 - (1.0 - CREAK_NOISE) * self.creak).sqrt();
+            }
+        }
+        for pulse in creak.pulses.iter().flatten() {
+            let power = pulse.spacing.min(MOST_SPACING) as f32;
+            hop.noise[pulse.at] += (power * (1.0 - CREAK_NOISE)).sqrt();
+        }
+        hop
     }
 
     /// The hop that ends at the moment whose pitch is `f0_hz` (0: unvoiced).
@@ -109,6 +145,8 @@ fn pulse_train(phase: f64, f0: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use mien_dsp::creak::CreakPulse;
+
     use super::*;
 
     #[test]
@@ -146,5 +184,34 @@ mod tests {
         source.reset();
         let again: Vec<f32> = (0..5).flat_map(|_| source.next_hop(120.0).pulses).collect();
         assert_eq!(first, again);
+    }
+
+    #[test]
+    fn creak_has_unit_power_and_changes_nothing_else() {
+        let (mut plain, mut creaking) = (Source::new(5), Source::new(5));
+        let mut frame = CreakFrame::default();
+        let calm = CreakFrame::default();
+        frame.creaks = [true; FRAME];
+        frame.pulses[0] = Some(CreakPulse {
+            at: 100,
+            spacing: FRAME,
+        });
+        let mut power = 0.0;
+        for hop in 0..440 {
+            let f0 = if (400..420).contains(&hop) {
+                150.0
+            } else {
+                0.0
+            };
+            let creak = if hop < 410 { &frame } else { &calm };
+            let (a, b) = (plain.next_hop(f0), creaking.next_hop_creaking(f0, creak));
+            assert_eq!(a.pulses, b.pulses);
+            if hop < 400 {
+                power += b.noise.iter().map(|x| x * x).sum::<f32>() / (400 * FRAME) as f32;
+            } else {
+                assert_eq!(a.noise, b.noise, "hop {hop}");
+            }
+        }
+        assert!((power - 1.0).abs() < 0.05, "{power}");
     }
 }

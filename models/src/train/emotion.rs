@@ -406,7 +406,10 @@ pub fn prosody_of(
     for (name, set) in &config.prosody {
         let index = EMOTIONS.iter().position(|e| e == name);
         let index = index.with_context(|| {
-            format!("[emotion.prosody.{name}]: the emotions are {}", EMOTIONS.join(", "))
+            format!(
+                "[emotion.prosody.{name}]: the emotions are {}",
+                EMOTIONS.join(", ")
+            )
         })?;
         all[index] = *set;
     }
