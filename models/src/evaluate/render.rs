@@ -13,7 +13,7 @@ use crate::networks::{
 };
 use crate::pack::LoadedPack;
 use crate::streaming::{Converter, DELAY_SAMPLES, NOISE_SEED, ProsodyMapper, Source, hush};
-use crate::train::features::{CENTRE, FLOOR, Features, loudness};
+use crate::train::features::{CENTRE, FLOOR, Features, loudness, pitch_track};
 
 /// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
 const LARGEST_PIECE: usize = 2048;
@@ -126,20 +126,14 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     let mut source = Source::new(NOISE_SEED);
     let (mut prosody, mut levels) = (Vec::new(), Vec::new());
     let (mut pulses, mut noise) = (Vec::new(), Vec::new());
-    let track = mien_dsp::pitch::track(sound);
+    let track = pitch_track(sound, bands.len() - 1);
     let creaks = creak::track(sound);
     let target = networks.voice_f0_hz[voice];
     // The content of a frame is known one frame later; so the first step has none.
-    for ((before, pitch), creak) in bands.iter().zip(&track[1..]).zip(&creaks[1..]) {
+    for ((before, &[f0_hz, voicing]), creak) in bands.iter().zip(&track).zip(&creaks[1..]) {
         let level = loudness(before);
-        let sung = mapper.map(
-            pitch.f0_hz,
-            level,
-            target,
-            &[0.0; EMOTIONS.len()],
-            &controls,
-        );
-        prosody.extend(prosody_features(sung.f0_hz, pitch.voicing, sung.loudness));
+        let sung = mapper.map(f0_hz, level, target, &[0.0; EMOTIONS.len()], &controls);
+        prosody.extend(prosody_features(sung.f0_hz, voicing, sung.loudness));
         levels.push(hush(sung.loudness) * MEL_SCALE as f32);
         let hop = source.next_hop_creaking(sung.f0_hz, creak);
         pulses.extend(hop.pulses);
