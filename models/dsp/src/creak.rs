@@ -33,6 +33,8 @@ const PEAK: f32 = 4.5;
 const RISE: f32 = 14.0;
 /// The same in [`HIGH_HZ`], whose peak tells the pulse's instant.
 const HIGH_RISE: f32 = 5.0;
+/// Share of these three that is enough while creak goes on, after two pulses that go together.
+const GOING_ON: f32 = 0.6;
 /// Quietest pulse: power, full-scale square = 1 (−70 dB).
 const FLOOR: f32 = 1e-7;
 /// Added to what powers are divided by.
@@ -166,15 +168,28 @@ impl Creak {
             return None;
         }
         let rest = at - GAP - REST..at - GAP;
-        if power < PEAK * (mean(&low.power[at - BEFORE..at + AFTER]) + TINY)
-            || power < RISE * (mean(&low.power[rest.clone()]) + TINY)
+        let clear = if self.goes_on(at) { GOING_ON } else { 1.0 };
+        if power < clear * PEAK * (mean(&low.power[at - BEFORE..at + AFTER]) + TINY)
+            || power < clear * RISE * (mean(&low.power[rest.clone()]) + TINY)
         {
             return None;
         }
         let near = at - GAP..=at + SMOOTH / 2;
         let instant = near.max_by(|&a, &b| high.smooth[a].total_cmp(&high.smooth[b]))?;
-        let sudden = high.smooth[instant] > HIGH_RISE * (mean(&high.power[rest]) + TINY);
+        let sudden = high.smooth[instant] > clear * HIGH_RISE * (mean(&high.power[rest]) + TINY);
         sudden.then_some(instant)
+    }
+
+    /// Whether the last two pulses go together, and a pulse at `at` could with them.
+    fn goes_on(&self, at: usize) -> bool {
+        let Some([first, second]) = self.pulses[..self.count].last_chunk() else {
+            return false;
+        };
+        let next = Found {
+            at: at as i32 - KEPT as i32 - LAG,
+            power: self.low.smooth[at],
+        };
+        first.goes_with(second) && second.goes_with(&next)
     }
 
     fn remember(&mut self, pulse: Found) {
