@@ -53,7 +53,7 @@ const KEPT: usize = 4 * HOP;
 const DECIDED: usize = KEPT - AFTER - SMOOTH / 2 - HOP;
 /// Pulses that are remembered: more than the time in question can hold.
 const PULSES: usize = 12;
-/// Most pulses in one hop, as they are [`AFTER`] apart.
+/// Most pulses in one hop, as they are `AFTER` apart.
 pub const MOST: usize = 2;
 
 /// A pulse that was found.
