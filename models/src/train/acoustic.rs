@@ -21,7 +21,7 @@ use super::adversarial::{
     accuracy, discriminator_loss, feature_matching, generator_loss, r1_penalty,
 };
 use super::augment::Strength;
-use super::batches::{FrameBatch, Pool, Shape, UNLABELLED, frame_batches};
+use super::batches::{FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches};
 use super::checkpoint;
 use super::config::{AcousticConfig, TrainConfig};
 use super::losses::{masked_mean, mel_losses};
@@ -593,13 +593,10 @@ fn disturbed(mel: &Tensor) -> Tensor {
     let gain = Tensor::randn([size[0], 1, 1], (Kind::Float, mel.device())) * 0.2;
     let noisy = mel + gain + mel.randn_like() * 0.08;
     let heard = Tensor::ones_like(mel);
-    let narrow = size[2] - NARROW_BANDS;
-    let _ = heard.narrow(2, NARROW_BANDS, narrow).fill_(0.0);
+    let filled = NARROW_BANDS as i64;
+    let _ = heard.narrow(2, filled, size[2] - filled).fill_(0.0);
     noisy * heard
 }
-
-/// Bands that every corpus fills, to 8 kHz.
-const NARROW_BANDS: i64 = 84;
 
 struct Terms {
     total: Tensor,

@@ -17,7 +17,7 @@ use crate::streaming::Source;
 /// Label of a frame whose phone is not known; losses leave it out.
 pub const UNLABELLED: i64 = -100;
 /// Bands that a corpus of 16 kHz fills.
-const NARROW_BANDS: usize = 84;
+pub(super) const NARROW_BANDS: usize = 84;
 
 /// One recording as training sees it.
 #[derive(Clone, Debug)]

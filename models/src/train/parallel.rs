@@ -13,14 +13,12 @@ use rand::{RngExt, SeedableRng};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;
-use super::batches::{Shape, clean_content_input};
+use super::batches::{NARROW_BANDS, Shape, clean_content_input};
 use super::features::{BANDS, FLOOR, FeatureSet, Features, loudness};
 use crate::networks::{
     CONTENT_MEL, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, normalise_value, prosody_features,
 };
 
-/// Bands that a corpus of 16 kHz fills.
-const NARROW_BANDS: usize = 84;
 /// Cost of waiting on either side, against a step on both: without it paths are stairs.
 const WAIT: f32 = 0.3;
 /// Nepers under a recording's mean voiced level at which speech ends and room begins.
