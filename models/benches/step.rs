@@ -5,7 +5,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use mien_dsp::creak::Creak;
+use mien_dsp::mel::MelAnalyser;
+use mien_dsp::pitch::PitchTracker;
 use mien_face::{Controls, EMOTIONS, FRAME};
+use mien_models::networks::{MEL, normalise_value};
 use mien_models::nn::Linear;
 use mien_models::pack::LoadedPack;
 use mien_models::streaming::Converter;
@@ -54,8 +58,8 @@ fn kernels() {
     }
 }
 
-/// The whole converter: as fast as it goes, and paced as a live stream paces it, when caches have
-/// gone cold between frames.
+/// The whole converter, and what of it hears: as fast as they go, and paced as a live stream paces them,
+/// when caches have gone cold between frames.
 fn frames(pack: &LoadedPack) {
     println!("\none frame of 10 ms, ms");
     println!(
@@ -65,47 +69,69 @@ fn frames(pack: &LoadedPack) {
     let mut feeling = Controls::default();
     feeling.emotions[0] = 1.0;
     feeling.emotions[EMOTIONS.len() - 1] = 0.5;
-    let rows = [
-        ("neutral", Controls::default(), 3000, Duration::ZERO),
-        ("with emotion", feeling, 3000, Duration::ZERO),
-        (
-            "neutral, paced",
-            Controls::default(),
-            1500,
-            Duration::from_millis(10),
-        ),
-    ];
-    for (name, controls, count, pace) in rows {
+    let mut own = feeling;
+    own.voices[0].index = pack.networks.own_voice as u32;
+    let at_once = (3000, Duration::ZERO);
+    let paced = (1500, Duration::from_millis(10));
+    let converter = |controls: Controls| {
         let mut converter = Converter::new(pack.networks.clone());
-        let mut phase = 0.0_f32;
-        let mut times = Vec::with_capacity(count);
         let mut out = [0.0; FRAME];
-        let start = Instant::now();
-        for frame in 0..count as u32 {
-            let input: [f32; FRAME] = std::array::from_fn(|_| {
-                phase = (phase + 150.0 / 24_000.0).fract();
-                0.2 * (1.0 - 2.0 * phase)
-            });
-            let due = start + pace * frame;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            let before = Instant::now();
-            converter.step(&input, &mut out, &controls);
-            times.push(before.elapsed());
+        move |input: &[f32; FRAME]| {
+            converter.step(input, &mut out, &controls);
         }
-        // The first frames make libtorch's caches; a live stream has warmed them before.
-        let mut times = times.split_off(50);
-        times.sort();
-        let at =
-            |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-        let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64 * 1e3;
-        println!(
-            "{name:>22} {mean:6.2} {:6.2} {:6.2} {:6.2} {:10.0}%",
-            at(0.5),
-            at(0.99),
-            at(0.999),
-            mean * 10.0
-        );
+    };
+    time("encoders alone", at_once, encoders(pack));
+    time("neutral", at_once, converter(Controls::default()));
+    time("with emotion", at_once, converter(feeling));
+    time("own voice, emotion", at_once, converter(own));
+    time("encoders alone, paced", paced, encoders(pack));
+    time("neutral, paced", paced, converter(Controls::default()));
+}
+
+/// Everything that hears: the mel, the pitch, the creak and the content encoder.
+fn encoders(pack: &LoadedPack) -> impl FnMut(&[f32; FRAME]) + '_ {
+    let _guard = tch::no_grad_guard();
+    let encoder = &pack.networks.encoder;
+    let like = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+    let mut past = encoder.state(1, &like);
+    let (mut mel, mut pitch, mut creak) = (MelAnalyser::new(), PitchTracker::new(), Creak::new());
+    move |input| {
+        let _guard = tch::no_grad_guard();
+        let bands = mel.process(input).bands.map(normalise_value);
+        std::hint::black_box((pitch.process(input), creak.process(input)));
+        let bands = Tensor::from_slice(&bands).reshape([1, 1, MEL]);
+        std::hint::black_box(encoder.forward(&bands, &mut past));
     }
+}
+
+/// Times `step` on that many frames of a buzz, one each `pace`.
+fn time(name: &str, (count, pace): (u32, Duration), mut step: impl FnMut(&[f32; FRAME])) {
+    let mut phase = 0.0_f32;
+    let mut times = Vec::with_capacity(count as usize);
+    let start = Instant::now();
+    for frame in 0..count {
+        let input: [f32; FRAME] = std::array::from_fn(|_| {
+            phase = (phase + 150.0 / 24_000.0).fract();
+            0.2 * (1.0 - 2.0 * phase)
+        });
+        let due = start + pace * frame;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let before = Instant::now();
+        step(&input);
+        times.push(before.elapsed());
+    }
+    // The first frames make libtorch's caches; a live stream has warmed them before.
+    let mut times = times.split_off(50);
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64 * 1e3;
+    println!(
+        "{name:>22} {mean:6.2} {:6.2} {:6.2} {:6.2} {:10.0}%",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        mean * 10.0
+    );
 }
 
 fn median(count: usize, mut work: impl FnMut()) -> Duration {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use half::f16;
-use mien_face::{EMOTIONS, EmotionInfo, PackDescription};
+use mien_face::{EMOTIONS, EmotionInfo, PackDescription, Voice};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,10 @@ pub struct Card {
     pub sha256: String,
 }
 
+/// Name of the voice that every pack has beside its own: the speaker's, whose colour stays as it is while
+/// feelings and the performer's controls act on it.
+pub const OWN_VOICE: &str = "Yourself";
+
 /// A pack's networks, ready to run; shared by all its converters.
 #[derive(Debug)]
 pub struct Networks {
@@ -60,10 +64,12 @@ pub struct Networks {
     pub emotion: Option<EmotionAdapter>,
     /// What makes a voice of a recording at once, where the pack has it.
     pub instant: Option<InstantVoice>,
-    /// Embedding of each voice, `[1, voice]`.
+    /// Embedding of each voice, `[1, voice]`; the middle of the others for [`Self::own_voice`].
     pub voices: Vec<Tensor>,
-    /// Mean pitch of each voice in Hz.
+    /// Mean pitch of each voice in Hz; 0 for [`Self::own_voice`].
     pub voice_f0_hz: Vec<f32>,
+    /// Index of the voice that leaves the speaker's own as it is.
+    pub own_voice: usize,
     /// Prosody of each emotion.
     pub prosody: [EmotionProsody; EMOTIONS.len()],
     _stores: Vec<VarStore>,
@@ -256,10 +262,19 @@ impl LoadedPack {
             description.figures.extend(card.description.figures);
         }
         description.emotions = emotion_infos();
-        let voice_f0_hz = description.voices.iter().map(|v| v.f0_mean_hz).collect();
-        let voices = (0..count)
+        let mut voices: Vec<Tensor> = (0..count)
             .map(|row| table.narrow(0, row, 1).contiguous())
             .collect();
+        let own_voice = voices.len();
+        let middle = table.mean_dim([0].as_slice(), true, None);
+        description.voices.push(Voice {
+            name: OWN_VOICE.into(),
+            description: "Your own voice as it is; feelings and shape act on it".into(),
+            embedding: Vec::<f32>::try_from(&middle.get(0))?,
+            ..Voice::default()
+        });
+        voices.push(middle);
+        let voice_f0_hz = description.voices.iter().map(|v| v.f0_mean_hz).collect();
         let networks = Networks {
             config,
             encoder,
@@ -269,6 +284,7 @@ impl LoadedPack {
             instant,
             voices,
             voice_f0_hz,
+            own_voice,
             prosody,
             _stores: stores,
         };

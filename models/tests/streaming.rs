@@ -1,7 +1,7 @@
 //! Streaming equals offline, for each network and for random chunkings; a converter's promises.
 
 use mien_face::{Controls, EMOTIONS, FRAME, VoiceWeight};
-use mien_models::evaluate::{convert, streaming_error};
+use mien_models::evaluate::{convert, resynthesise, spectral_distance, streaming_error};
 use mien_models::networks::{
     CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY, SourceSpectra,
     Vocoder,
@@ -381,10 +381,71 @@ fn creak_is_kept() {
 }
 
 #[test]
+fn the_own_voice_is_the_vocoders_alone_until_something_is_asked_for() {
+    let pack = shipped_pack();
+    let own = pack.networks.own_voice;
+    let sound: Vec<f32> = speech().into_iter().flatten().collect();
+    let said = |change: fn(&mut Controls)| {
+        let mut controls = Controls::default();
+        controls.voices[0].index = own as u32;
+        change(&mut controls);
+        convert(
+            &mut Converter::new(pack.networks.clone()),
+            &sound,
+            &controls,
+        )
+    };
+    let far = |out: &[f32]| spectral_distance(&resynthesise(&pack, &sound), out);
+    let plain = far(&said(|_| {}));
+    let other = far(&said(|c| c.voices[0].index = 0));
+    let higher = far(&said(|c| c.pitch_semitones = 4.0));
+    let happy = far(&said(|c| {
+        c.emotions[0] = 1.0;
+        c.strength = 1.0;
+    }));
+    // What differs is the noise, and how the first frame begins.
+    assert!(
+        plain < 0.5 * other.min(higher).min(happy),
+        "{plain} {other} {higher} {happy}"
+    );
+}
+
+#[test]
+fn voices_glide_to_the_own_one_and_back() {
+    let pack = shipped_pack();
+    let mut converter = Converter::new(pack.networks.clone());
+    let mut out = [0.0; FRAME];
+    let frames: Vec<[f32; FRAME]> = speech().into_iter().cycle().take(300).collect();
+    let plain = run(&mut converter, &Controls::default());
+    let steepest = |sound: &[f32]| {
+        sound
+            .windows(2)
+            .map(|w| (w[1] - w[0]).abs())
+            .fold(0.0_f32, f32::max)
+    };
+    converter.reset();
+    let mut moved = Vec::new();
+    for (t, frame) in frames.iter().enumerate() {
+        let mut controls = Controls::default();
+        controls.voices[0].weight = 1.0;
+        controls.voices[1] = VoiceWeight {
+            index: pack.networks.own_voice as u32,
+            weight: if t % 100 < 50 { 0.0 } else { 3.0 },
+        };
+        converter.step(frame, &mut out, &controls);
+        moved.extend(out);
+    }
+    assert!(moved.iter().all(|x| x.is_finite()));
+    assert!(steepest(&moved) < 2.0 * steepest(&plain), "it clicks");
+}
+
+#[test]
 fn creak_and_a_voice_stream_as_they_do_offline() {
     let pack = shipped_pack();
     let mut sound = creak().0;
     sound.extend(speech().iter().flatten());
-    let error = streaming_error(&pack, &sound, 0, 3);
-    assert!(error < 1e-3, "{error}");
+    for voice in [0, pack.networks.own_voice] {
+        let error = streaming_error(&pack, &sound, voice, 3);
+        assert!(error < 1e-3, "{error} with voice {voice}");
+    }
 }

@@ -89,6 +89,8 @@ pub struct EvaluateArguments {
 /// A voice that is converted to.
 struct Target {
     index: usize,
+    /// Whether it is the speaker's own voice: then the source is what conversions are compared with.
+    speakers_own: bool,
     name: String,
     mean_f0_hz: f64,
     /// Files of its own speech.
@@ -296,6 +298,7 @@ impl EvaluateArguments {
             }
             targets.push(Target {
                 index,
+                speakers_own: index == pack.networks.own_voice,
                 mean_f0_hz: f64::from(pack.networks.voice_f0_hz[index]),
                 name,
                 files,
@@ -342,7 +345,10 @@ impl EvaluateArguments {
         let mut add =
             |row: Row, target: Option<&Target>, manner: &Manner, out: &[f32]| -> Result<()> {
                 let heard = Features::analyse(out);
-                let wanted = target.map_or(own.as_ref(), |t| t.embedding.as_ref());
+                let wanted = match target {
+                    Some(target) if !target.speakers_own => target.embedding.as_ref(),
+                    _ => own.as_ref(),
+                };
                 let name = match (target, row) {
                     (None, _) => row.name().to_owned(),
                     (Some(t), Row::Performed) => {
@@ -374,12 +380,10 @@ impl EvaluateArguments {
         let world = World::analyse(&sound);
         let mut converter = Converter::new(pack.networks.clone());
         for target in voices {
-            add(
-                Row::World,
-                Some(target),
-                &manners[0],
-                &world.shifted_to(target.mean_f0_hz),
-            )?;
+            if !target.speakers_own {
+                let shifted = world.shifted_to(target.mean_f0_hz);
+                add(Row::World, Some(target), &manners[0], &shifted)?;
+            }
             for manner in manners {
                 let start = Instant::now();
                 let out = convert(&mut converter, &sound, &controls(target.index, manner));
@@ -417,10 +421,15 @@ impl EvaluateArguments {
             let (clip, source) = (&clips[i], &sources[clips[i].source]);
             let own = voices.iter().find(|v| v.name == clip.voice);
             let judged = self.emotion_judge.is_some() && clip.row >= Row::Converted;
+            let target = match own {
+                Some(voice) if voice.speakers_own => vec![absolute(&source.path)],
+                Some(voice) => voice.files.clone(),
+                None => Vec::new(),
+            };
             Question {
                 path: absolute(&clip.path),
                 source: absolute(&source.path),
-                target: own.map(|v| v.files.clone()).unwrap_or_default(),
+                target,
                 text: (!source.text.is_empty()).then(|| source.text.clone()),
                 emotion: judged.then(|| clip.emotion.clone()),
             }

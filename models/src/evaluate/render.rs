@@ -12,7 +12,9 @@ use crate::networks::{
     MEL, MEL_SCALE, PROSODY, SourceSpectra, normalise_mel, normalise_value, prosody_features,
 };
 use crate::pack::LoadedPack;
-use crate::streaming::{Converter, DELAY_SAMPLES, NOISE_SEED, ProsodyMapper, Source, hush};
+use crate::streaming::{
+    Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, hush, own_colour,
+};
 use crate::train::features::{CENTRE, FLOOR, Features, loudness, pitch_track};
 
 /// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
@@ -124,17 +126,26 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     }
     let mut mapper = ProsodyMapper::new(networks.prosody);
     let mut source = Source::new(NOISE_SEED);
-    let (mut prosody, mut levels) = (Vec::new(), Vec::new());
+    let (mut prosody, mut as_heard, mut levels) = (Vec::new(), Vec::new(), Vec::new());
     let (mut pulses, mut noise) = (Vec::new(), Vec::new());
     let track = pitch_track(sound, bands.len() - 1);
     let creaks = creak::track(sound);
-    let target = networks.voice_f0_hz[voice];
+    let own = if voice == networks.own_voice {
+        1.0
+    } else {
+        0.0
+    };
+    let target = PitchTarget {
+        mean_hz: networks.voice_f0_hz[voice],
+        own,
+    };
     // The content of a frame is known one frame later; so the first step has none.
     for ((before, &[f0_hz, voicing]), creak) in bands.iter().zip(&track).zip(&creaks[1..]) {
         let level = loudness(before);
         let sung = mapper.map(f0_hz, level, target, &[0.0; EMOTIONS.len()], &controls);
         prosody.extend(prosody_features(sung.f0_hz, voicing, sung.loudness));
-        levels.push(hush(sung.loudness) * MEL_SCALE as f32);
+        as_heard.extend(prosody_features(f0_hz, voicing, level));
+        levels.push(hush(sung.loudness) * (1.0 - own) * MEL_SCALE as f32);
         let hop = source.next_hop_creaking(sung.f0_hz, creak);
         pulses.extend(hop.pulses);
         noise.extend(hop.noise);
@@ -149,10 +160,15 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
         let heard = Tensor::from_slice(&values).reshape([1, frames, MEL]);
         let content = networks.encoder.encode(&heard).narrow(1, 1, steps);
         let prosody = Tensor::from_slice(&prosody).reshape([1, steps, PROSODY]);
-        let (mel, _) = networks
-            .generator
-            .generate(&content, &prosody, &networks.voices[voice]);
-        let mel = mel + Tensor::from_slice(&levels).reshape([1, steps, 1]);
+        let say = |prosody: &Tensor| {
+            let voice = &networks.voices[voice];
+            networks.generator.generate(&content, prosody, voice).0
+        };
+        let mut mel = say(&prosody) + Tensor::from_slice(&levels).reshape([1, steps, 1]);
+        if own > 0.0 {
+            let as_heard = Tensor::from_slice(&as_heard).reshape([1, steps, PROSODY]);
+            mel += own_colour(&heard.narrow(1, 0, steps), &say(&as_heard), own);
+        }
         let source = SourceSpectra {
             pulses: Tensor::from_slice(&pulses).reshape([1, steps, hop]),
             noise: Tensor::from_slice(&noise).reshape([1, steps, hop]),

@@ -2,11 +2,11 @@
 
 use mien_dsp::creak::{Creak, CreakFrame};
 use mien_dsp::mel::MelAnalyser;
-use mien_dsp::pitch::PitchTracker;
+use mien_dsp::pitch::{PitchFrame, PitchTracker};
 use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
 use tch::{Kind, Tensor, no_grad};
 
-use super::prosody::Sung;
+use super::prosody::{PitchTarget, Sung};
 use super::{ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
     ContentState, EmotionState, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, SourceSpectra,
@@ -32,6 +32,23 @@ const HUSH_SLOPE: f32 = 2.0;
 /// Share of the way that emotion weights move each frame.
 const EMOTION_GLIDE: f32 = 0.25;
 
+/// A frame as it came in.
+struct Heard {
+    /// Normalised log mel `[1, 1, MEL]`.
+    mel: Tensor,
+    /// Natural log of power.
+    loudness: f32,
+}
+
+/// One frame as it is to be said.
+struct Said {
+    content: Tensor,
+    sung: Sung,
+    /// What the tracker heard.
+    pitch: PitchFrame,
+    heard: Heard,
+}
+
 /// A pack's networks with one stream's past.
 pub struct Converter {
     networks: std::sync::Arc<Networks>,
@@ -48,8 +65,10 @@ pub struct Converter {
     modulation: Option<Modulation>,
     emotion_weights: [f32; EMOTIONS.len()],
     emotion_mix: Option<([f32; EMOTIONS.len()], (Tensor, Modulation))>,
-    /// Loudness of the frame whose content the encoder tells next.
-    waiting: Option<f32>,
+    /// The frame whose content the encoder tells next.
+    waiting: Option<Heard>,
+    /// The generator's past on what was heard, while the speaker's own voice has a share.
+    as_heard: Option<GeneratorState>,
 }
 
 impl Converter {
@@ -59,7 +78,7 @@ impl Converter {
         let like = Tensor::zeros([1], (Kind::Float, tch::Device::Cpu));
         let embeddings = networks.voices.iter().map(|v| v.shallow_clone()).collect();
         Self {
-            voices: VoiceMix::new(embeddings, networks.voice_f0_hz.clone()),
+            voices: VoiceMix::new(embeddings, networks.voice_f0_hz.clone(), networks.own_voice),
             mel: MelAnalyser::new(),
             pitch: PitchTracker::delayed(PITCH_HELD),
             creak: Creak::new(),
@@ -73,6 +92,7 @@ impl Converter {
             emotion_weights: [0.0; EMOTIONS.len()],
             emotion_mix: None,
             waiting: None,
+            as_heard: None,
             networks,
         }
     }
@@ -118,6 +138,7 @@ impl Converter {
         self.emotion_weights = [0.0; EMOTIONS.len()];
         self.emotion_mix = None;
         self.waiting = None;
+        self.as_heard = None;
     }
 
     /// Converts one frame. Samples that are no numbers count as silence.
@@ -148,24 +169,39 @@ impl Converter {
         let pitch = self.pitch.process(&input);
         let creak = self.creak.process(&input);
         let normalised = bands.map(normalise_value);
-        let heard = Tensor::from_slice(&normalised).reshape([1, 1, MEL]);
-        let content = self.networks.encoder.forward(&heard, &mut self.content);
-        let first = self.waiting.is_none();
-        let level = self.waiting.replace(loudness(&bands)).unwrap_or(FLOOR);
-        if first {
+        let mel = Tensor::from_slice(&normalised).reshape([1, 1, MEL]);
+        let content = self.networks.encoder.forward(&mel, &mut self.content);
+        let next = Heard {
+            mel,
+            loudness: loudness(&bands),
+        };
+        let Some(heard) = self.waiting.replace(next) else {
             // The frame before the first has no content yet.
             output.fill(0.0);
             return StepReport::default();
-        }
+        };
         if let Some(embedding) = self.voices.next(&controls) {
             self.modulation = Some(self.networks.generator.voice(&embedding));
         }
         self.move_emotions(&controls);
-        let target = self.voices.mean_f0_hz();
-        let sung = self
-            .prosody
-            .map(pitch.f0_hz, level, target, &self.emotion_weights, &controls);
-        let mel = self.generate(&content, sung, pitch.voicing, &controls);
+        let target = PitchTarget {
+            mean_hz: self.voices.mean_f0_hz(),
+            own: self.voices.own_share(),
+        };
+        let sung = self.prosody.map(
+            pitch.f0_hz,
+            heard.loudness,
+            target,
+            &self.emotion_weights,
+            &controls,
+        );
+        let said = Said {
+            content,
+            sung,
+            pitch,
+            heard,
+        };
+        let mel = self.generate(&said, &controls);
         let spoken = self.vocode(&mel, sung, pitch.voicing, &creak, &controls);
         output.copy_from_slice(&spoken);
         StepReport {
@@ -190,26 +226,39 @@ impl Converter {
         }
     }
 
-    fn generate(
-        &mut self,
-        content: &Tensor,
-        sung: Sung,
-        voicing: f32,
-        controls: &Controls,
-    ) -> Tensor {
+    fn generate(&mut self, said: &Said, controls: &Controls) -> Tensor {
         let networks = self.networks.clone();
+        let (sung, voicing) = (said.sung, said.pitch.voicing);
         let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
         let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
         let voice = self
             .modulation
             .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
+        let own = self.voices.own_share();
+        let mut kept = None;
+        if own > 0.0 {
+            let past = self
+                .as_heard
+                .get_or_insert_with(|| self.generator.duplicate());
+            let heard = prosody_features(said.pitch.f0_hz, voicing, said.heard.loudness);
+            let heard = Tensor::from_slice(&heard).reshape([1, 1, PROSODY]);
+            let (again, _) = networks
+                .generator
+                .forward(&said.content, &heard, voice, past);
+            kept = Some(own_colour(&said.heard.mel, &again, own));
+        } else {
+            self.as_heard = None;
+        }
         let (mut mel, hidden) =
             networks
                 .generator
-                .forward(content, &prosody, voice, &mut self.generator);
-        let hush = hush(sung.loudness);
+                .forward(&said.content, &prosody, voice, &mut self.generator);
+        let hush = hush(sung.loudness) * (1.0 - own);
         if hush < 0.0 {
             mel += f64::from(hush) * MEL_SCALE;
+        }
+        if let Some(kept) = kept {
+            mel += kept;
         }
         let feeling = self.emotion_weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
@@ -272,6 +321,14 @@ impl Converter {
             }
         })
     }
+}
+
+/// What the speaker's own voice adds to a generated mel: the way in which what was heard (`mel`) differs
+/// from what the generator makes of the same words at the same pitch and loudness (`again`), times its
+/// share. With the whole of it the sum is the speaker's own mel, changed by what another pitch, another
+/// loudness and a feeling change in speech.
+pub(crate) fn own_colour(mel: &Tensor, again: &Tensor, share: f32) -> Tensor {
+    (mel - again) * f64::from(share)
 }
 
 /// Change of a frame's log mel that lets what is very quiet fall silent.

@@ -7,7 +7,7 @@ mod source;
 mod voice;
 
 pub use converter::{Converter, DELAY_SAMPLES};
-pub(crate) use converter::{NOISE_SEED, hush};
-pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, ProsodyMapper};
+pub(crate) use converter::{NOISE_SEED, hush, own_colour};
+pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, PitchTarget, ProsodyMapper};
 pub use source::{Hop, Source};
 pub use voice::VoiceMix;

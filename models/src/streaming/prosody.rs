@@ -92,6 +92,22 @@ pub struct ProsodyMapper {
     random: u32,
 }
 
+/// Where a voice's pitch lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PitchTarget {
+    /// Mean pitch in Hz.
+    pub mean_hz: f32,
+    /// How much of the speaker's own pitch stays, 0 to 1.
+    pub own: f32,
+}
+
+impl PitchTarget {
+    /// That of another voice, with nothing of the speaker's own.
+    pub fn of_voice(mean_hz: f32) -> Self {
+        Self { mean_hz, own: 0.0 }
+    }
+}
+
 /// What the generator should sing for one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sung {
@@ -137,13 +153,13 @@ impl ProsodyMapper {
         self.effect.timbre.exp()
     }
 
-    /// Maps one frame. `target_mean_hz`: mean pitch of the voice; `emotions`: weights 0 to 1 that
+    /// Maps one frame. `target`: where the voice's pitch lies; `emotions`: weights 0 to 1 that
     /// already hold the strength.
     pub fn map(
         &mut self,
         f0_hz: f32,
         loudness: f32,
-        target_mean_hz: f32,
+        target: PitchTarget,
         emotions: &[f32; EMOTIONS.len()],
         controls: &Controls,
     ) -> Sung {
@@ -158,7 +174,7 @@ impl ProsodyMapper {
             .zip(&self.emotions)
             .for_each(|(&w, e)| wanted.add(e, w));
         let match_shift = if controls.auto_pitch != 0 && self.pitch_count > 0.0 {
-            target_mean_hz.max(30.0).log2() - self.pitch_mean
+            (1.0 - target.own) * (target.mean_hz.max(30.0).log2() - self.pitch_mean)
         } else {
             0.0
         };
@@ -256,7 +272,13 @@ mod tests {
         let sung: Vec<f32> = (0..1200)
             .map(|t| {
                 mapper
-                    .map(speak(t), -6.0, 220.0, &[0.0; 7], &controls())
+                    .map(
+                        speak(t),
+                        -6.0,
+                        PitchTarget::of_voice(220.0),
+                        &[0.0; 7],
+                        &controls(),
+                    )
                     .f0_hz
                     .log2()
             })
@@ -272,12 +294,24 @@ mod tests {
     #[test]
     fn no_emotion_leaves_loudness_alone_and_controls_never_jump() {
         let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
-        let mut last = mapper.map(120.0, -5.0, 120.0, &[0.0; 7], &controls());
+        let mut last = mapper.map(
+            120.0,
+            -5.0,
+            PitchTarget::of_voice(120.0),
+            &[0.0; 7],
+            &controls(),
+        );
         assert_eq!(last.loudness, -5.0);
         let mut angry = [0.0; 7];
         angry[2] = 1.0;
         for _ in 0..60 {
-            let next = mapper.map(120.0, -5.0, 120.0, &angry, &controls());
+            let next = mapper.map(
+                120.0,
+                -5.0,
+                PitchTarget::of_voice(120.0),
+                &angry,
+                &controls(),
+            );
             assert!((next.f0_hz / last.f0_hz).log2().abs() < 0.1);
             assert!((next.loudness - last.loudness).abs() < 0.5);
             last = next;
@@ -286,10 +320,40 @@ mod tests {
     }
 
     #[test]
+    fn the_own_voice_keeps_its_pitch_but_for_the_performers_shift() {
+        let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
+        let own = PitchTarget {
+            mean_hz: 220.0,
+            own: 1.0,
+        };
+        for t in 0..300 {
+            let pitch = 110.0 + (t % 40) as f32;
+            let sung = mapper.map(pitch, -6.0, own, &[0.0; 7], &controls());
+            assert!((sung.f0_hz / pitch - 1.0).abs() < 1e-4, "{}", sung.f0_hz);
+        }
+        let octave = Controls {
+            pitch_semitones: 12.0,
+            ..controls()
+        };
+        let last = (0..100)
+            .map(|_| mapper.map(120.0, -6.0, own, &[0.0; 7], &octave).f0_hz)
+            .last();
+        assert!((last.unwrap_or_default() - 240.0).abs() < 1.0, "{last:?}");
+    }
+
+    #[test]
     fn unvoiced_stays_unvoiced() {
         let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
         assert_eq!(
-            mapper.map(0.0, -9.0, 200.0, &[1.0; 7], &controls()).f0_hz,
+            mapper
+                .map(
+                    0.0,
+                    -9.0,
+                    PitchTarget::of_voice(200.0),
+                    &[1.0; 7],
+                    &controls()
+                )
+                .f0_hz,
             0.0
         );
         assert_eq!(mapper.mean_f0_hz(), 0.0);

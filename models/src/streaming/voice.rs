@@ -1,4 +1,4 @@
-//! The target voice: a mix of embeddings that glides when it changes.
+//! The target voice: a mix of embeddings that glides when it changes, and the share of the speaker's own.
 
 use mien_face::{Controls, MORPH_SLOTS};
 use tch::Tensor;
@@ -13,6 +13,10 @@ pub struct VoiceMix {
     /// `[1, voice]` of each voice.
     embeddings: Vec<Tensor>,
     mean_pitch: Vec<f32>,
+    /// Index of the speaker's own voice; its embedding is the middle of the others.
+    own: usize,
+    own_share: f32,
+    own_goal: f32,
     weights: [(usize, f32); MORPH_SLOTS],
     now: Option<Tensor>,
     goal: Tensor,
@@ -21,13 +25,17 @@ pub struct VoiceMix {
 }
 
 impl VoiceMix {
-    /// From each voice's embedding `[1, voice]` and mean pitch in Hz; at least one.
-    pub fn new(embeddings: Vec<Tensor>, mean_f0_hz: Vec<f32>) -> Self {
+    /// From each voice's embedding `[1, voice]` and mean pitch in Hz; at least one. `own`: which of them
+    /// is the speaker's own.
+    pub fn new(embeddings: Vec<Tensor>, mean_f0_hz: Vec<f32>, own: usize) -> Self {
         let goal = embeddings[0].shallow_clone();
         let first = mean_f0_hz[0];
         Self {
             embeddings,
             mean_pitch: mean_f0_hz.iter().map(|hz| hz.max(30.0).log2()).collect(),
+            own,
+            own_share: 0.0,
+            own_goal: 0.0,
             weights: [(0, 0.0); MORPH_SLOTS],
             now: None,
             goal,
@@ -59,9 +67,14 @@ impl VoiceMix {
         self.settled = false;
     }
 
-    /// Mean pitch of the wanted voice in Hz.
+    /// Mean pitch of the wanted voice in Hz, the speaker's own share left out.
     pub fn mean_f0_hz(&self) -> f32 {
         self.mean_f0_hz
+    }
+
+    /// How much of the speaker's own voice is to be heard in the last frame of [`Self::next`], 0 to 1.
+    pub fn own_share(&self) -> f32 {
+        self.own_share
     }
 
     /// The embedding for the next frame, or `None` where it is the last frame's.
@@ -70,14 +83,14 @@ impl VoiceMix {
         if wanted != self.weights || self.now.is_none() {
             self.weights = wanted;
             self.settled = false;
-            self.goal = self.embeddings[0].zeros_like();
-            let mut pitch = 0.0;
-            for &(index, weight) in wanted.iter().filter(|(_, w)| *w > 0.0) {
-                self.goal = &self.goal + &self.embeddings[index] * f64::from(weight);
-                pitch += weight * self.mean_pitch[index];
-            }
-            self.mean_f0_hz = pitch.exp2();
+            self.aim(&wanted);
         }
+        self.own_share = match &self.now {
+            Some(_) if (self.own_goal - self.own_share).abs() > 1e-3 => {
+                self.own_share + (self.own_goal - self.own_share) * GLIDE as f32
+            }
+            _ => self.own_goal,
+        };
         if self.settled {
             return None;
         }
@@ -96,6 +109,35 @@ impl VoiceMix {
         self.settled = arrived;
         self.now = Some(next.shallow_clone());
         Some(next)
+    }
+
+    /// Sets the goals. The speaker's own voice has no place among the embeddings: the others share all of it.
+    fn aim(&mut self, wanted: &[(usize, f32); MORPH_SLOTS]) {
+        let others = || wanted.iter().filter(|(i, w)| *w > 0.0 && *i != self.own);
+        let all: f32 = others().map(|(_, weight)| weight).sum();
+        self.own_goal = 1.0 - all;
+        if all <= 0.0 {
+            self.own_goal = 1.0;
+            self.goal = self.embeddings[self.own].shallow_clone();
+            self.mean_f0_hz = self.mean_pitch[self.own].exp2();
+            return;
+        }
+        // Without the own voice the sum is one but for rounding, which must not let any of it through.
+        if wanted.iter().all(|(i, w)| *w <= 0.0 || *i != self.own) {
+            self.own_goal = 0.0;
+        }
+        let mut goal = self.embeddings[0].zeros_like();
+        let mut pitch = 0.0;
+        for &(index, weight) in others() {
+            let share = match self.own_goal > 0.0 {
+                true => weight / all,
+                false => weight,
+            };
+            goal += &self.embeddings[index] * f64::from(share);
+            pitch += share * self.mean_pitch[index];
+        }
+        self.goal = goal;
+        self.mean_f0_hz = pitch.exp2();
     }
 
     fn normalised(&self, controls: &Controls) -> [(usize, f32); MORPH_SLOTS] {

@@ -23,7 +23,7 @@ use super::adversarial::{
 use super::augment::Strength;
 use super::batches::{FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches};
 use super::checkpoint;
-use super::config::{AcousticConfig, TrainConfig};
+use super::config::{AcousticConfig, Initialisation, TrainConfig};
 use super::losses::{masked_mean, mel_losses};
 use super::optimizer::{AdamW, WeightMean};
 use super::phone_reader::PhoneReader;
@@ -63,7 +63,7 @@ impl AcousticNetworks {
             mean: 0.0,
             stdev: 0.3,
         };
-        Self {
+        let fresh = Self {
             encoder: ContentEncoder::new(&(&root / "content"), &networks.content),
             generator: Generator::new(&(&root / "generator"), networks),
             voices: root.var("voices", &[speakers as i64, networks.voice], table),
@@ -77,7 +77,11 @@ impl AcousticNetworks {
             phone_head: Linear::new(&(&root / "head" / "phone"), 192, LABELS, 0.5),
             reader: PhoneReader::new(&(&root / "head" / "reader"), 128, &[1, 2]),
             store,
+        };
+        if config.acoustic.initialisation == Initialisation::He {
+            draw_gaussian(&fresh.store);
         }
+        fresh
     }
 
     /// Content that belongs to the frames of a batch: the encoder's output comes later by its
@@ -163,6 +167,19 @@ impl AcousticNetworks {
     }
 }
 
+/// Draws the matrices anew as Gaussian noise (He et al. 2015) of the spread that they have; those that
+/// begin as nothing stay so.
+fn draw_gaussian(store: &VarStore) {
+    no_grad(|| {
+        for (name, mut weight) in store.variables() {
+            if name.ends_with("weight") && weight.dim() == 2 {
+                let spread = weight.square().mean(Kind::Float).sqrt();
+                weight.copy_(&(weight.randn_like() * spread));
+            }
+        }
+    });
+}
+
 /// What a run needs besides its networks.
 pub struct AcousticRun<'a> {
     /// The recipe.
@@ -218,7 +235,7 @@ impl AcousticRun<'_> {
             frames: c.frames,
         };
         let seed = self.config.data.seed.wrapping_add(optimizer.step);
-        let batches = frame_batches(self.pool.clone(), shape, Strength::default(), seed);
+        let batches = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), seed);
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), 7);
         let names = [
             "mel",
@@ -357,8 +374,8 @@ impl AcousticRun<'_> {
             frames: c.frames,
         };
         let seed = self.config.data.seed.wrapping_add(99 + generator_adam.step);
-        let reals = frame_batches(self.voices.clone(), shape, Strength::default(), seed);
-        let sources = frame_batches(self.pool.clone(), shape, Strength::default(), seed + 1);
+        let reals = frame_batches(self.voices.clone(), shape, c.disturbance.clone(), seed);
+        let sources = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), seed + 1);
         let names = [
             "mel",
             "change",

@@ -5,13 +5,15 @@
 //! the band axis, an equaliser an added curve, noise a sum of powers, a room a decay over time.
 
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use crate::networks::{CONTENT_MEL, place};
 
 const BANDS: usize = CONTENT_MEL as usize;
 
 /// How far each disturbance may go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Strength {
     /// Largest stretch of the frequency axis, as a natural log.
     pub tract: f32,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::augment::Strength;
 use crate::networks::{NetworkConfig, WeightNorm};
 use crate::streaming::EmotionProsody;
 
@@ -118,6 +119,17 @@ pub enum AdversarialLoss {
     Hinge,
 }
 
+/// How the matrices of encoder and generator begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initialisation {
+    /// Orthogonal rows (Saxe et al. 2014).
+    #[default]
+    Orthogonal,
+    /// Gaussian noise of the same spread (He et al. 2015).
+    He,
+}
+
 /// Content encoder and generator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -147,6 +159,10 @@ pub struct AcousticConfig {
     pub speaker_reversal: f64,
     /// That classifier's optimiser; it takes two steps a batch.
     pub speaker_optimizer: OptimizerConfig,
+    /// How the matrices begin; no matter with `--start`.
+    pub initialisation: Initialisation,
+    /// How far what the encoder hears is disturbed.
+    pub disturbance: Strength,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
     pub content_noise: f64,
     /// Stage 2: weight of the adversarial loss.
@@ -196,6 +212,8 @@ impl Default for AcousticConfig {
                 beta1: 0.5,
                 ..OptimizerConfig::default()
             },
+            initialisation: Initialisation::Orthogonal,
+            disturbance: Strength::default(),
             content_noise: 0.2,
             adversarial_weight: 0.3,
             feature_weight: 0.5,
@@ -314,6 +332,8 @@ pub struct EmotionConfig {
     pub consistency_weight: f64,
     /// Share of crops that are performed at less than full strength.
     pub weaker_share: f64,
+    /// Share of crops that keep the actor's own voice, the others are said by voices of the pack.
+    pub own_share: f64,
     /// What an emotion does to prosody, where it is not taken as measured on actors.
     pub prosody: BTreeMap<String, EmotionProsody>,
     /// Optimiser.
@@ -332,6 +352,7 @@ impl Default for EmotionConfig {
             delivery_weight: 0.4,
             consistency_weight: 0.3,
             weaker_share: 0.25,
+            own_share: 0.4,
             prosody: BTreeMap::new(),
             optimizer: OptimizerConfig {
                 learning_rate: 2e-3,

@@ -4,7 +4,8 @@
 //! The adapter learns from parallel takes (`parallel.rs`): a neutral take is spoken by a voice of the
 //! pack, once plainly and once with the feeling's prosody, and the adapter has to add to the second
 //! what is missing until it differs from the first as the actor's acted take differs from the
-//! neutral one. What is learned is a difference, so it fits any voice, the speaker's own among them.
+//! neutral one. What is learned is a difference, so it fits any voice; in a part of the crops it is laid on
+//! the actor's own mel instead of a generated one, as it is live when the speaker keeps the own voice.
 //! On top, statistics of the whole crop have to move as far as in natural acting (`delivery.rs`), and
 //! the content encoder must still hear the words.
 //!
@@ -32,7 +33,7 @@ use super::optimizer::{AdamW, WeightMean};
 use super::parallel::{Pair, PairBatch, SPEECH, Take, means, pair_batches, pairs};
 use super::session::Session;
 use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, normalise_mel};
-use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS};
+use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS, own_colour};
 
 /// Name of the checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "emotion.safetensors";
@@ -182,7 +183,7 @@ impl EmotionRun<'_> {
         let strength = Tensor::from_slice(&strength)
             .reshape([-1, 1])
             .to_device(self.device);
-        let (voices, target) = self.voices(base, count, rng);
+        let (voices, target, own) = self.voices(base, batch, rng);
         let plain = self.sing(batch, &target, None);
         let acted = self.sing(batch, &target, Some(&strength));
         let weights = one_hot(&batch.emotion) * &strength;
@@ -190,8 +191,10 @@ impl EmotionRun<'_> {
         let louder = self.effect(&batch.emotion, 2).unsqueeze(-1) * MEL_SCALE;
         let (content, before, mel, hidden, wanted) = no_grad(|| {
             let content = base.content(&batch.heard);
-            let (before, _) = base.generator.generate(&content, &plain, &voices);
+            let (plainly, _) = base.generator.generate(&content, &plain, &voices);
             let (mel, hidden) = base.generator.generate(&content, &acted, &voices);
+            let kept = own_colour(&batch.mel, &plainly, 1.0) * &own;
+            let (before, mel) = (plainly + &kept, mel + &kept);
             let wanted = &before - &mel + (&batch.change * c.exaggeration + louder) * &all;
             (content, before, mel, hidden, wanted)
         });
@@ -217,9 +220,15 @@ impl EmotionRun<'_> {
         (loss, values)
     }
 
-    /// Voices of the pack, as it is shipped, and points between two of them: embeddings `[count,
-    /// voice]` and mean pitches `[count, 1, 1]`.
-    fn voices(&self, base: &AcousticNetworks, count: i64, rng: &mut StdRng) -> (Tensor, Tensor) {
+    /// Voices of the pack, as it is shipped, points between two of them, and the speakers' own:
+    /// embeddings `[count, voice]`, mean pitches and whether it is the own voice, `[count, 1, 1]` each.
+    fn voices(
+        &self,
+        base: &AcousticNetworks,
+        batch: &PairBatch,
+        rng: &mut StdRng,
+    ) -> (Tensor, Tensor, Tensor) {
+        let count = batch.emotion.size()[0];
         let mut draw = || -> Vec<i64> {
             let one = |_| self.shipped[rng.random_range(0..self.shipped.len())];
             (0..count).map(one).collect()
@@ -251,10 +260,23 @@ impl EmotionRun<'_> {
         let middle = base.voices.mean_dim([0].as_slice(), true, None);
         let between = &a + (b - &a) * share;
         let voices = &middle + (between - &middle) * self.config.pack.emphasis;
-        let target = Tensor::from_slice(&mixed)
-            .reshape([-1, 1, 1])
-            .to_device(self.device);
-        (voices.detach(), target)
+        let column = |values: &[f32]| {
+            Tensor::from_slice(values)
+                .reshape([-1, 1, 1])
+                .to_device(self.device)
+        };
+        let shares = (0..count).map(|_| rng.random_bool(self.config.emotion.own_share));
+        let own: Vec<f32> = shares.map(|own| if own { 1.0 } else { 0.0 }).collect();
+        let own = column(&own);
+        // As in a loaded pack, the own voice stands in the middle of the shipped ones.
+        let all = base.voices.mean_dim([0].as_slice(), true, None);
+        let shipped = rows(&self.shipped).mean_dim([0].as_slice(), true, None);
+        let stand_in = &all + (shipped - &all) * self.config.pack.emphasis;
+        let is_own = own.squeeze_dim(2);
+        let others: Tensor = 1.0 - &is_own;
+        let voices: Tensor = voices * others + stand_in * is_own;
+        let target = column(&mixed) * (1.0 - &own) + &batch.means.0 * &own;
+        (voices.detach(), target, own)
     }
 
     /// One value of each emotion's prosody, `[batch, 1]`: pitch shift, pitch range, loudness shift,

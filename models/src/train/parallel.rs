@@ -160,6 +160,8 @@ pub fn means(features: &Features) -> (f32, f32) {
 pub struct PairBatch {
     /// The neutral take's mel as the encoder hears it, `[batch, frames + LOOK_AHEAD, CONTENT_MEL]`.
     pub heard: Tensor,
+    /// The whole of that mel, `[batch, frames, MEL]`.
+    pub mel: Tensor,
     /// Its prosody `[batch, frames, PROSODY]`.
     pub prosody: Tensor,
     /// Its mean pitch and loudness as in `prosody`, `[batch, 1, 1]` each.
@@ -180,6 +182,7 @@ impl PairBatch {
         let to = |t: &Tensor| t.to_device(device);
         Self {
             heard: to(&self.heard),
+            mel: to(&self.mel),
             prosody: to(&self.prosody),
             means: (to(&self.means.0), to(&self.means.1)),
             change: to(&self.change),
@@ -230,7 +233,8 @@ pub fn pair_batches(
 fn batch(pairs: &[&Pair], features: &FeatureSet, frames: usize, rng: &mut StdRng) -> PairBatch {
     let b = pairs.len() as i64;
     let f = frames as i64;
-    let (mut heard, mut prosody, mut change) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut heard, mut mel) = (Vec::<f32>::new(), Vec::<f32>::new());
+    let (mut prosody, mut change) = (Vec::new(), Vec::new());
     let (mut weight, mut speech, mut emotion) = (Vec::new(), Vec::new(), Vec::new());
     let (mut pitches, mut louds) = (Vec::new(), Vec::new());
     for pair in pairs {
@@ -241,9 +245,11 @@ fn batch(pairs: &[&Pair], features: &FeatureSet, frames: usize, rng: &mut StdRng
         let gain = rng.random_range(-1.5_f32..1.5);
         for t in start..start + frames + LOOK_AHEAD as usize {
             let band = |v: half::f16| normalise_value((v.to_f32() + gain).max(FLOOR));
-            match neutral.mel.get(t) {
-                Some(frame) => heard.extend(frame[..CONTENT_MEL as usize].iter().map(|v| band(*v))),
-                None => heard.extend([normalise_value(FLOOR); CONTENT_MEL as usize]),
+            let silence = [normalise_value(FLOOR); BANDS];
+            let frame = neutral.mel.get(t).map_or(silence, |frame| frame.map(band));
+            heard.extend(&frame[..CONTENT_MEL as usize]);
+            if t < start + frames {
+                mel.extend(frame);
             }
         }
         let bands = if pair.acted.wide { BANDS } else { NARROW_BANDS };
@@ -274,6 +280,7 @@ fn batch(pairs: &[&Pair], features: &FeatureSet, frames: usize, rng: &mut StdRng
     let column = |values: &[f32]| Tensor::from_slice(values).reshape([b, 1, 1]);
     PairBatch {
         heard: Tensor::from_slice(&heard).reshape([b, f + LOOK_AHEAD, CONTENT_MEL]),
+        mel: Tensor::from_slice(&mel).reshape([b, f, MEL]),
         prosody: Tensor::from_slice(&prosody).reshape([b, f, PROSODY]),
         means: (column(&pitches), column(&louds)),
         change: Tensor::from_slice(&change).reshape([b, f, MEL]),
