@@ -9,10 +9,10 @@ use anyhow::{Result, ensure};
 use mien_face::{SAMPLE_RATE, Voice};
 use tch::{Tensor, no_grad};
 
-use crate::networks::{LOOK_AHEAD, MEL, PROSODY, normalise_mel, prosody_features};
+use crate::networks::{LOOK_AHEAD, MEL, PROSODY, loudness, normalise_mel, prosody_features};
 use crate::pack::LoadedPack;
 use crate::train::config::OptimizerConfig;
-use crate::train::features::{Features, loudness};
+use crate::train::features::Features;
 use crate::train::losses::mel_losses;
 use crate::train::optimizer::AdamW;
 

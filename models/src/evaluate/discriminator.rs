@@ -10,10 +10,10 @@ use serde::Serialize;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::networks::{MEL, normalise_value};
+use crate::networks::{MEL, loudness, normalise_value};
 use crate::train::checkpoint;
 use crate::train::config::OptimizerConfig;
-use crate::train::features::{Features, loudness};
+use crate::train::features::Features;
 use crate::train::optimizer::AdamW;
 
 /// Frames of a crop.

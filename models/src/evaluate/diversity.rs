@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::train::features::{BANDS, Features, loudness};
+use crate::networks::{BANDS, loudness};
+use crate::train::features::Features;
 
 /// How far apart voices lie, as they were made and as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::signal::{spectral_distance, waveform_match};
-use crate::train::features::{Features, loudness};
+use crate::networks::loudness;
+use crate::train::features::Features;
 
 /// What was measured of one recording.
 #[derive(Clone, Copy, Debug, Default, Serialize)]

@@ -8,7 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-use crate::train::features::{BANDS, Features};
+use crate::networks::BANDS;
+use crate::train::features::Features;
 
 /// Most columns of a spectrogram; longer recordings are averaged down.
 const WIDEST: usize = 600;

@@ -2,7 +2,8 @@
 
 use mien_dsp::mel::filterbank;
 
-use crate::train::features::{Features, loudness};
+use crate::networks::loudness;
+use crate::train::features::Features;
 
 /// Number of statistics.
 pub const COUNT: usize = 7;

@@ -9,13 +9,14 @@ use tch::{Tensor, no_grad};
 
 use super::signal::largest_difference;
 use crate::networks::{
-    MEL, MEL_SCALE, PROSODY, SourceSpectra, normalise_mel, normalise_value, prosody_features,
+    CENTRE, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_mel,
+    normalise_value, prosody_features,
 };
 use crate::pack::LoadedPack;
 use crate::streaming::{
     Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, hush, own_colour,
 };
-use crate::train::features::{CENTRE, FLOOR, Features, loudness, pitch_track};
+use crate::train::features::{Features, pitch_track};
 
 /// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
 const LARGEST_PIECE: usize = 2048;

@@ -8,9 +8,10 @@ use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad};
 
 use super::verification::Cohort;
-use crate::networks::{CONTENT_MEL, SpeakerConfig, SpeakerEncoder, normalise_value, stretched};
+use crate::networks::{
+    CONTENT_MEL, FLOOR, SpeakerConfig, SpeakerEncoder, normalise_value, stretched,
+};
 use crate::train::checkpoint;
-use crate::train::features::FLOOR;
 
 /// Most frames that are heard at once: 30 s.
 const MOST: usize = 3000;

@@ -5,6 +5,7 @@ mod classifier;
 mod content;
 mod discriminators;
 mod emotion;
+mod frame;
 mod generator;
 mod instant_voice;
 mod speaker_encoder;
@@ -18,6 +19,7 @@ pub use discriminators::{
     MelDiscriminator, PeriodDiscriminators, SpectrogramDiscriminators, Verdict, WeightNorm,
 };
 pub use emotion::{EmotionAdapter, EmotionClassifier, EmotionState};
+pub use frame::{BANDS, CENTRE, FLOOR, PITCH_HELD, loudness};
 pub use generator::{Generator, GeneratorState};
 pub use instant_voice::InstantVoice;
 pub use speaker_encoder::{SpeakerConfig, SpeakerEncoder, unit};

@@ -9,12 +9,11 @@ use tch::{Kind, Tensor, no_grad};
 use super::prosody::{PitchTarget, Sung};
 use super::{ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
-    ContentState, EmotionState, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, SourceSpectra,
-    VocoderState, normalise_value, prosody_features,
+    BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE,
+    PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness, normalise_value, prosody_features,
 };
 use crate::nn::Modulation;
 use crate::pack::Networks;
-use crate::train::features::{BANDS, CENTRE, FLOOR, PITCH_HELD, loudness};
 
 /// By how much the output lies behind the input: half the analysis window and the look-ahead.
 pub const DELAY_SAMPLES: usize = CENTRE + LOOK_AHEAD as usize * FRAME;

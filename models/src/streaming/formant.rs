@@ -1,7 +1,6 @@
 //! Formant shift: a stretch of the band axis of a log mel.
 
-use crate::networks::place;
-use crate::train::features::BANDS;
+use crate::networks::{BANDS, place};
 
 /// Moves a normalised log mel along the frequency axis by `semitones` (positive: up, a smaller
 /// head). Bands beyond the top take the top band's value.

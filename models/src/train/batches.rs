@@ -9,9 +9,12 @@ use rand::{RngExt, SeedableRng};
 use tch::{Device, Kind, Tensor};
 
 use super::augment::{Strength, disturb};
-use super::features::{BANDS, CENTRE, FLOOR, FeatureSet, Features, Teacher, loudness};
+use super::features::{FeatureSet, Features, Teacher};
 use super::phones::{Phone, Phones, SILENCE};
-use crate::networks::{CONTENT_MEL, LOOK_AHEAD, MEL, PROSODY, normalise_value, prosody_features};
+use crate::networks::{
+    BANDS, CENTRE, CONTENT_MEL, FLOOR, LOOK_AHEAD, MEL, PROSODY, loudness, normalise_value,
+    prosody_features,
+};
 use crate::streaming::Source;
 
 /// Label of a frame whose phone is not known; losses leave it out.

@@ -18,11 +18,11 @@ use super::augment::Strength;
 use super::batches::{FrameBatch, Pool, Shape, frame_batches};
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
-use super::features::{BANDS, FLOOR, Features};
+use super::features::Features;
 use super::optimizer::{AdamW, WeightMean};
 use super::session::Session;
 use crate::evaluate::prosody;
-use crate::networks::{CONTENT_MEL, EmotionClassifier, MEL, normalise_value};
+use crate::networks::{BANDS, CONTENT_MEL, EmotionClassifier, FLOOR, MEL, normalise_value};
 
 /// Name of the file in a run's folder.
 pub const FILE: &str = "classifier.safetensors";

@@ -27,12 +27,12 @@ use super::batches::Shape;
 use super::checkpoint;
 use super::config::{EmotionConfig, TrainConfig};
 use super::delivery::{Delivery, describe};
-use super::features::{FeatureSet, Features, loudness};
+use super::features::{FeatureSet, Features};
 use super::losses::masked_mean;
 use super::optimizer::{AdamW, WeightMean};
 use super::parallel::{Pair, PairBatch, SPEECH, Take, means, pair_batches, pairs};
 use super::session::Session;
-use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, normalise_mel};
+use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, loudness, normalise_mel};
 use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS, own_colour};
 
 /// Name of the checkpoint in a run's folder.
@@ -298,29 +298,44 @@ impl EmotionRun<'_> {
         table.index_select(0, &(emotion - 1)).unsqueeze(-1)
     }
 
-    /// The prosody mapper's work on a batch, around the recording's own means; without a strength it
-    /// only moves the pitch to the voice's mean.
+    /// [`sing`] on a batch, to voices of mean pitch `target`.
     fn sing(&self, batch: &PairBatch, target: &Tensor, strength: Option<&Tensor>) -> Tensor {
-        let part = |i: i64| batch.prosody.narrow(2, i, 1);
-        let (voiced, pitch, loud) = (part(0), part(1), part(3));
-        let spread = pitch - &batch.means.0;
-        let Some(strength) = strength else {
-            let moved = (spread + target) * &voiced;
-            return Tensor::cat(&[voiced, moved, part(2), loud], 2);
-        };
-        let effect = |i: usize| (self.effect(&batch.emotion, i) * strength).unsqueeze(-1);
-        // The live mapper sings nothing above 1 kHz.
-        let highest = (1000.0_f64 / 180.0).log2();
-        let moved = (spread * effect(1).exp() + target + effect(0)).clamp_max(highest) * &voiced;
-        // As in the live mapper, silence stays silence.
-        let scale = MEL_SCALE;
-        let away = &loud - &batch.means.1;
-        let presence = ((&away / scale + 7.0) / 3.0).clamp(0.0, 1.0);
-        let change =
-            effect(2) * scale + away.clamp(-5.0 * scale, 3.0 * scale) * (effect(3).exp() - 1.0);
-        let louder = loud + presence * change;
-        Tensor::cat(&[voiced, moved, part(2), louder], 2)
+        let effects = strength.map(|strength| {
+            [0, 1, 2, 3].map(|value| (self.effect(&batch.emotion, value) * strength).unsqueeze(-1))
+        });
+        sing(&batch.prosody, &batch.means, target, effects.as_ref())
     }
+}
+
+/// The live prosody mapper's work on whole crops, around the recordings' own means; a test holds both equal.
+///
+/// `prosody`: `[batch, frames, PROSODY]`; `means`: of pitch and loudness as in it, `target`: mean pitch of the
+/// voice, `effects`: pitch shift, pitch range, loudness shift and loudness range of the feeling, `[batch, 1, 1]`
+/// each. Without effects only the pitch moves to the voice's mean.
+fn sing(
+    prosody: &Tensor,
+    means: &(Tensor, Tensor),
+    target: &Tensor,
+    effects: Option<&[Tensor; 4]>,
+) -> Tensor {
+    let part = |i: i64| prosody.narrow(2, i, 1);
+    let (voiced, pitch, loud) = (part(0), part(1), part(3));
+    let spread = pitch - &means.0;
+    let Some([pitch_shift, pitch_range, loudness_shift, loudness_range]) = effects else {
+        let moved = (spread + target) * &voiced;
+        return Tensor::cat(&[voiced, moved, part(2), loud], 2);
+    };
+    // The live mapper sings nothing above 1 kHz.
+    let highest = (1000.0_f64 / 180.0).log2();
+    let moved = (spread * pitch_range.exp() + target + pitch_shift).clamp_max(highest) * &voiced;
+    // As in the live mapper, silence stays silence.
+    let scale = MEL_SCALE;
+    let away = &loud - &means.1;
+    let presence = ((&away / scale + 7.0) / 3.0).clamp(0.0, 1.0);
+    let change = loudness_shift * scale
+        + away.clamp(-5.0 * scale, 3.0 * scale) * (loudness_range.exp() - 1.0);
+    let louder = loud + presence * change;
+    Tensor::cat(&[voiced, moved, part(2), louder], 2)
 }
 
 /// A recording's normalised mel `[1, frames, MEL]` and where somebody speaks, `[1, frames, 1]`.
@@ -479,4 +494,66 @@ fn moments_of(recordings: &[&Features]) -> Option<[f32; 5]> {
     // The second difference of white noise has six times its variance.
     let jitter = (bent / (6.0 * bends.max(1.0))).sqrt();
     Some([p.0, p.1, l.0, l.1, jitter])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networks::{PROSODY, prosody_features};
+    use crate::streaming::{PitchTarget, ProsodyMapper};
+    use mien_face::Controls;
+
+    #[test]
+    fn training_sings_as_the_live_mapper_does() {
+        let feeling = EmotionProsody {
+            pitch_shift: 0.3,
+            pitch_range: 0.4,
+            loudness_shift: -0.8,
+            loudness_range: 0.2,
+            ..EmotionProsody::default()
+        };
+        let mut emotions = [0.0; EMOTIONS.len()];
+        emotions[0] = 1.0;
+        let mut mapper = ProsodyMapper::new([feeling; EMOTIONS.len()]);
+        let target = PitchTarget::of_voice(210.0);
+        // The mapper learns its means from what it hears; these swing evenly around theirs.
+        let frame = |t: usize| {
+            let swing = if t.is_multiple_of(2) { 0.3 } else { -0.3 };
+            // Every seventh pair is without a voice and faint, and no part of the means.
+            let voiced = t / 2 % 7 != 0;
+            let hz = if voiced {
+                150.0 * 2.0_f32.powf(swing)
+            } else {
+                0.0
+            };
+            (hz, if voiced { -5.0 + 2.0 * swing } else { -11.0 })
+        };
+        let (mut plain, mut live) = (Vec::new(), Vec::new());
+        for t in 0..2400 {
+            let (hz, loud) = frame(t);
+            let sung = mapper.map(hz, loud, target, &emotions, &Controls::default());
+            if t >= 2300 {
+                plain.extend(prosody_features(hz, 1.0, loud));
+                live.extend(prosody_features(sung.f0_hz, 1.0, sung.loudness));
+            }
+        }
+        let tensor = |values: &[f32]| Tensor::from_slice(values).reshape([1, -1, PROSODY]);
+        let one = |value: f32| Tensor::from_slice(&[value]).reshape([1, 1, 1]);
+        let [_, mean, _, loud] = prosody_features(150.0, 1.0, -5.0);
+        let [_, goal, _, _] = prosody_features(target.mean_hz, 1.0, 0.0);
+        let effects = [
+            feeling.pitch_shift,
+            feeling.pitch_range,
+            feeling.loudness_shift,
+            feeling.loudness_range,
+        ];
+        let sung = sing(
+            &tensor(&plain),
+            &(one(mean), one(loud)),
+            &one(goal),
+            Some(&effects.map(one)),
+        );
+        let apart = (sung - tensor(&live)).abs().max().double_value(&[]);
+        assert!(apart < 0.02, "{apart}");
+    }
 }

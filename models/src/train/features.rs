@@ -16,18 +16,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::corpus::Recording;
-use crate::networks::MEL;
-
-/// Bands of a frame.
-pub const BANDS: usize = MEL as usize;
-/// Quietest band value that is kept: −90 dB. Digital silence would else be an outlier that no
-/// recorded voice has.
-pub const FLOOR: f32 = -20.723;
-/// Samples from the end of a hop back to its mel frame's centre.
-pub const CENTRE: usize = 360;
-/// Samples that the pitch tracker's input is held back (5 ms). The tracker looks 20 ms ahead; with these its instants are the
-/// centres of the mel frames one hop before, whose content the encoder tells at the same time.
-pub const PITCH_HELD: usize = CENTRE + FRAME - PitchTracker::LOOKAHEAD_SAMPLES;
+use crate::networks::{BANDS, CENTRE, FLOOR, PITCH_HELD};
 
 /// Under this a cache file tells which version of the tracker made its pitch.
 const TRACKER: &str = "pitch_tracker";
@@ -83,15 +72,6 @@ pub fn pitch_track(sound: &[f32], frames: usize) -> Vec<[f32; 2]> {
         }
     }
     pitch
-}
-
-/// Loudness of a frame: log power of the bands that every corpus has.
-pub fn loudness(mel: &[f32]) -> f32 {
-    let power: f32 = mel[..crate::networks::CONTENT_MEL as usize]
-        .iter()
-        .map(|v| v.exp())
-        .sum();
-    power.max(1e-9).ln()
 }
 
 /// Features by recording key; a copy at another rate has `key@rate`.

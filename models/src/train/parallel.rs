@@ -14,9 +14,10 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;
 use super::batches::{NARROW_BANDS, Shape, clean_content_input};
-use super::features::{BANDS, FLOOR, FeatureSet, Features, loudness};
+use super::features::{FeatureSet, Features};
 use crate::networks::{
-    CONTENT_MEL, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, normalise_value, prosody_features,
+    BANDS, CONTENT_MEL, FLOOR, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, loudness, normalise_value,
+    prosody_features,
 };
 
 /// Cost of waiting on either side, against a step on both: without it paths are stairs.

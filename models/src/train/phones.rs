@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use mien_face::{FRAME, SAMPLE_RATE};
 
-use super::features::{CENTRE, FeatureSet, Features, Teacher, loudness};
+use super::features::{FeatureSet, Features, Teacher};
 use crate::corpus::Recording;
-use crate::networks::CONTENT_MEL;
+use crate::networks::{CENTRE, CONTENT_MEL, loudness};
 
 /// The phones, in the order of their labels: the first has label 1.
 const INVENTORY: [&str; 42] = [

@@ -18,12 +18,12 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::augment::{Strength, disturb};
 use super::checkpoint;
 use super::config::{SpeakerTrainingConfig, TrainConfig};
-use super::features::{BANDS, FeatureSet, Features};
+use super::features::{FeatureSet, Features};
 use super::optimizer::{AdamW, WeightMean};
 use super::session::Session;
 use crate::evaluate::verification::{Cohort, Side, Trials};
 use crate::evaluate::verifier::{SpeakerVerifier, centroid, embed_views, sizes_of};
-use crate::networks::{CONTENT_MEL, SpeakerEncoder, normalise_value, stretched, unit};
+use crate::networks::{BANDS, CONTENT_MEL, SpeakerEncoder, normalise_value, stretched, unit};
 
 /// Name of the checkpoint in a run's folder.
 pub const FILE: &str = "speaker.safetensors";
