@@ -24,8 +24,9 @@ use super::augment::Strength;
 use super::batches::{FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches};
 use super::checkpoint;
 use super::config::{AcousticConfig, Initialisation, TrainConfig};
+use super::learner::Learner;
 use super::losses::{masked_mean, mel_losses};
-use super::optimizer::{AdamW, WeightMean};
+use super::optimizer::AdamW;
 use super::phone_reader::PhoneReader;
 use super::phones::LABELS;
 use super::session::Session;
@@ -209,32 +210,26 @@ impl AcousticRun<'_> {
     /// Stage 1. Goes on from the run folder's checkpoint. Returns whether all steps are done.
     pub fn reconstruct(&self, networks: &AcousticNetworks) -> Result<bool> {
         let c = &self.config.acoustic;
-        let mut optimizer = AdamW::new(&c.optimizer, checkpoint::named(&networks.store), c.steps);
-        let mut mean = WeightMean::new(c.ema, checkpoint::named(&networks.store));
+        let all = || checkpoint::named(&networks.store);
+        let path = self.folder.join(STAGE1);
+        let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
         let mut adversary = SpeakerAdversary::new(
             networks.voices.size()[0],
             c.steps,
             &c.speaker_optimizer,
             self.device,
         );
-        let path = self.folder.join(STAGE1);
-        if path.is_file() {
-            let saved = checkpoint::read(&path)?;
-            let step = checkpoint::step(&saved);
-            let misfits = checkpoint::load_into(&networks.store, &saved, "live");
-            tracing::info!("going on at step {step}; {misfits} variables start anew");
-            optimizer.restore(&saved, step);
-            mean.restore(&saved, step);
-            adversary.restore(&saved, step);
+        if let Some(saved) = learner.resume()? {
+            adversary.restore(&saved, learner.step());
         } else if let Some((start, shipped)) = &self.start {
             networks.start_from(start, shipped, self.config.pack.emphasis)?;
-            mean = WeightMean::new(c.ema, checkpoint::named(&networks.store));
+            learner.begin_mean();
         }
         let shape = Shape {
             batch: c.batch,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(optimizer.step);
+        let seed = self.config.data.seed.wrapping_add(learner.step());
         let batches = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), seed);
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), 7);
         let names = [
@@ -253,18 +248,16 @@ impl AcousticRun<'_> {
             &self.folder,
             "acoustic",
             &names,
-            (optimizer.step, c.steps),
+            (learner.step(), c.steps),
             self.deadline,
         )?;
         let mut unseen = [f64::NAN; 3];
-        while optimizer.step < c.steps && !session.over() {
+        while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let terms = self.reconstruction(networks, &adversary, &batch, c);
-            let rate = optimizer.learning_rate();
-            let norm = optimizer.backward_step(&terms.total);
-            mean.update();
+            let (rate, norm) = learner.learn(&terms.total);
             let told = adversary.learn(&terms.content, &batch.speaker, &batch.known);
-            if unseen[0].is_nan() || optimizer.step.is_multiple_of(100) {
+            if unseen[0].is_nan() || learner.step().is_multiple_of(100) {
                 let batch = held_out.recv()?.to_device(self.device);
                 let terms = no_grad(|| self.reconstruction(networks, &adversary, &batch, c));
                 let (wrong, said) = networks.phone_errors(&batch.clean, &batch.sequences);
@@ -274,14 +267,14 @@ impl AcousticRun<'_> {
             let mut values = terms.values.to_vec();
             values.extend(told);
             values.extend(unseen);
-            session.record(optimizer.step, rate, norm, &values)?;
+            session.record(learner.step(), rate, norm, &values)?;
             if session.due() {
-                self.save(&path, networks, &adversary, &optimizer, &mean)?;
+                learner.save(adversary.state())?;
             }
         }
-        self.save(&path, networks, &adversary, &optimizer, &mean)?;
+        learner.save(adversary.state())?;
         session.finish();
-        Ok(optimizer.step >= c.steps)
+        Ok(learner.done())
     }
 
     fn reconstruction(
@@ -319,22 +312,6 @@ impl AcousticRun<'_> {
         }
     }
 
-    fn save(
-        &self,
-        path: &std::path::Path,
-        networks: &AcousticNetworks,
-        adversary: &SpeakerAdversary,
-        optimizer: &AdamW,
-        mean: &WeightMean,
-    ) -> Result<()> {
-        let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
-        all.extend(checkpoint::prefixed("ema", mean.named()));
-        all.extend(optimizer.state());
-        all.extend(adversary.state());
-        all.push(("step".into(), Tensor::from(optimizer.step as i64)));
-        checkpoint::write(path, &all)
-    }
-
     /// Stage 2, from stage 1's running means. Returns whether all steps are done.
     pub fn convert(&self, networks: &AcousticNetworks) -> Result<bool> {
         let c = &self.config.acoustic;
@@ -352,28 +329,31 @@ impl AcousticRun<'_> {
             adversary,
             classifier,
         };
-        let trained = || checkpoint::named_below(&networks.store, &["generator", "voices"]);
-        let path = self.folder.join(STAGE2);
         let stage1 = checkpoint::read(&self.folder.join(STAGE1))?;
         checkpoint::load_into(&networks.store, &stage1, "ema");
-        let mut generator_adam = AdamW::new(&c.generator_optimizer, trained(), c.adversarial_steps);
         let named = checkpoint::named(&adversary_store);
         let mut adversary_adam = AdamW::new(&c.discriminator_optimizer, named, c.adversarial_steps);
-        let mut mean = WeightMean::new(c.ema, trained());
-        if path.is_file() {
-            let saved = checkpoint::read(&path)?;
-            let step = checkpoint::step(&saved);
-            checkpoint::load_into(&networks.store, &saved, "live");
+        let mut learner = Learner::new(
+            self.folder.join(STAGE2),
+            checkpoint::named(&networks.store),
+            checkpoint::named_below(&networks.store, &["generator", "voices"]),
+            (&c.generator_optimizer, c.adversarial_steps),
+            c.ema,
+        );
+        if let Some(saved) = learner.resume()? {
             checkpoint::load_into(&adversary_store, &saved, "adversary");
-            generator_adam.restore(&saved, step);
-            adversary_adam.restore(&saved, step);
-            mean.restore(&saved, step);
+            adversary_adam.restore(&saved, learner.step());
         }
+        let others = |adam: &AdamW| {
+            let mut all = checkpoint::prefixed("adversary", checkpoint::named(&adversary_store));
+            all.extend(adam.state());
+            all
+        };
         let shape = Shape {
             batch: c.batch / 2,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(99 + generator_adam.step);
+        let seed = self.config.data.seed.wrapping_add(99 + learner.step());
         let reals = frame_batches(self.voices.clone(), shape, c.disturbance.clone(), seed);
         let sources = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), seed + 1);
         let names = [
@@ -392,63 +372,29 @@ impl AcousticRun<'_> {
             &self.folder,
             "convert",
             &names,
-            (generator_adam.step, c.adversarial_steps),
+            (learner.step(), c.adversarial_steps),
             self.deadline,
         )?;
         let mut rng = StdRng::seed_from_u64(seed);
-        while generator_adam.step < c.adversarial_steps && !session.over() {
+        while !learner.done() && !session.over() {
             let real = reals.recv()?.to_device(self.device);
             let source = sources.recv()?.to_device(self.device);
-            let rate = generator_adam.learning_rate();
             let (loss, mut values, fake) =
                 self.conversion(networks, &judges, &real, &source, c, &mut rng);
-            let norm = generator_adam.backward_step(&loss);
-            mean.update();
+            let (rate, norm) = learner.learn(&loss);
             let (verdict, right, accepted) = self.judge(&judges.adversary, &real, &fake, c);
             let named = self.name_speakers(&judges.classifier, &real, &source, &fake);
             values.extend([&verdict, &named].map(|t| t.double_value(&[])));
             values.extend([right, accepted]);
             adversary_adam.backward_step(&(verdict + named));
-            session.record(generator_adam.step, rate, norm, &values)?;
+            session.record(learner.step(), rate, norm, &values)?;
             if session.due() {
-                self.save_conversion(
-                    &path,
-                    networks,
-                    &adversary_store,
-                    (&generator_adam, &adversary_adam),
-                    &mean,
-                )?;
+                learner.save(others(&adversary_adam))?;
             }
         }
-        self.save_conversion(
-            &path,
-            networks,
-            &adversary_store,
-            (&generator_adam, &adversary_adam),
-            &mean,
-        )?;
+        learner.save(others(&adversary_adam))?;
         session.finish();
-        Ok(generator_adam.step >= c.adversarial_steps)
-    }
-
-    fn save_conversion(
-        &self,
-        path: &std::path::Path,
-        networks: &AcousticNetworks,
-        adversary: &VarStore,
-        adams: (&AdamW, &AdamW),
-        mean: &WeightMean,
-    ) -> Result<()> {
-        let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
-        all.extend(checkpoint::prefixed("ema", mean.named()));
-        all.extend(checkpoint::prefixed(
-            "adversary",
-            checkpoint::named(adversary),
-        ));
-        all.extend(adams.0.state());
-        all.extend(adams.1.state());
-        all.push(("step".into(), Tensor::from(adams.0.step as i64)));
-        checkpoint::write(path, &all)
+        Ok(learner.done())
     }
 
     /// The generator's loss on both halves: a shipped voice given back, and others converted.

@@ -39,9 +39,15 @@ pub fn step(tensors: &Tensors) -> u64 {
 
 /// Copies `prefix/name` into each variable `name` of the store; returns how many did not fit.
 pub fn load_into(store: &VarStore, tensors: &Tensors, prefix: &str) -> usize {
+    load_named(&named(store), tensors, prefix)
+}
+
+/// As [`load_into`], for variables by name.
+pub fn load_named(variables: &[(String, Tensor)], tensors: &Tensors, prefix: &str) -> usize {
     let mut misfits = 0;
     no_grad(|| {
-        for (name, mut variable) in store.variables() {
+        for (name, variable) in variables {
+            let mut variable = variable.shallow_clone();
             match tensors.get(&format!("{prefix}/{name}")) {
                 Some(saved) if saved.size() == variable.size() => variable.copy_(saved),
                 _ => misfits += 1,

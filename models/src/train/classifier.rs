@@ -19,7 +19,7 @@ use super::batches::{FrameBatch, Pool, Shape, frame_batches};
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
 use super::features::Features;
-use super::optimizer::{AdamW, WeightMean};
+use super::learner::Learner;
 use super::session::Session;
 use crate::evaluate::prosody;
 use crate::networks::{BANDS, CONTENT_MEL, EmotionClassifier, FLOOR, MEL, normalise_value};
@@ -127,22 +127,15 @@ impl ClassifierRun<'_> {
         let c = &self.config.classifier;
         let network = ClassifierNetwork::new(c.width, self.device);
         let all = || checkpoint::named(&network.store);
-        let mut adam = AdamW::new(&c.optimizer, all(), c.steps);
-        let mut mean = WeightMean::new(c.ema, all());
         let path = self.folder.join(FILE);
-        let mut step = 0;
-        if path.is_file() {
-            let saved = checkpoint::read(&path)?;
-            step = checkpoint::step(&saved);
-            checkpoint::load_into(&network.store, &saved, "live");
-            adam.restore(&saved, step);
-            mean.restore(&saved, step);
-        }
+        let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
+        learner.resume()?;
+        let width = || vec![("width".to_string(), Tensor::from(c.width))];
         let shape = Shape {
             batch: c.batch,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(900 + step);
+        let seed = self.config.data.seed.wrapping_add(900 + learner.step());
         let strength = Strength {
             tract: c.tract,
             ..Strength::default()
@@ -153,10 +146,10 @@ impl ClassifierRun<'_> {
             &self.folder,
             "classifier",
             &["entropy", "wrong"],
-            (step, c.steps),
+            (learner.step(), c.steps),
             self.deadline,
         )?;
-        while step < c.steps && !session.over() {
+        while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let logits = network.classifier.logits(&self.disturbed(&batch, &mut rng));
             let loss = logits.cross_entropy_loss::<Tensor>(
@@ -174,25 +167,18 @@ impl ClassifierRun<'_> {
                     .mean(Kind::Float)
                     .double_value(&[]),
             ];
-            let rate = adam.learning_rate();
-            let norm = adam.backward_step(&loss);
-            mean.update();
-            step += 1;
-            session.record(step, rate, norm, &values)?;
-            if session.due() || step == c.steps || session.over() {
-                let mut kept = checkpoint::prefixed("live", all());
-                kept.extend(checkpoint::prefixed("ema", mean.named()));
-                kept.extend(adam.state());
-                kept.push(("step".into(), Tensor::from(step as i64)));
-                kept.push(("width".into(), Tensor::from(c.width)));
-                checkpoint::write(&path, &kept)?;
+            let (rate, norm) = learner.learn(&loss);
+            session.record(learner.step(), rate, norm, &values)?;
+            if session.due() {
+                learner.save(width())?;
             }
         }
+        learner.save(width())?;
         session.finish();
-        if step >= c.steps {
+        if learner.done() {
             self.measure(c.width)?;
         }
-        Ok(step >= c.steps)
+        Ok(learner.done())
     }
 
     /// What the network hears: the disturbed bands, blank above them, with a stretch of time masked

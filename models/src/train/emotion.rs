@@ -28,8 +28,8 @@ use super::checkpoint;
 use super::config::{EmotionConfig, TrainConfig};
 use super::delivery::{Delivery, describe};
 use super::features::{FeatureSet, Features};
+use super::learner::Learner;
 use super::losses::masked_mean;
-use super::optimizer::{AdamW, WeightMean};
 use super::parallel::{Pair, PairBatch, SPEECH, Take, means, pair_batches, pairs};
 use super::session::Session;
 use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, loudness, normalise_mel};
@@ -95,51 +95,38 @@ impl EmotionRun<'_> {
         );
         tracing::info!("{} pairs of neutral and acted takes", pairs.len());
         let delivery = self.delivery(&pairs);
-        let learning = || checkpoint::named(&networks.store);
-        let mut adam = AdamW::new(&c.optimizer, learning(), c.steps);
-        let mut mean = WeightMean::new(c.ema, learning());
+        let all = || checkpoint::named(&networks.store);
         let path = self.folder.join(CHECKPOINT);
-        let mut step = 0;
-        if path.is_file() {
-            let saved = checkpoint::read(&path)?;
-            step = checkpoint::step(&saved);
-            checkpoint::load_into(&networks.store, &saved, "live");
-            adam.restore(&saved, step);
-            mean.restore(&saved, step);
-        }
+        let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
+        learner.resume()?;
         let shape = Shape {
             batch: c.batch,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(500 + step);
+        let seed = self.config.data.seed.wrapping_add(500 + learner.step());
         let batches = pair_batches(Arc::new(pairs), self.features.clone(), shape, seed);
         let mut session = Session::new(
             &self.folder,
             "emotion",
             &["mel", "delivery", "content", "change"],
-            (step, c.steps),
+            (learner.step(), c.steps),
             self.deadline,
         )?;
         let mut rng = StdRng::seed_from_u64(seed);
-        while step < c.steps && !session.over() {
+        while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
+            let step = learner.step();
             let (loss, values) =
                 self.losses(networks, base, &batch, delivery.as_ref(), step, &mut rng);
-            let rate = adam.learning_rate();
-            let norm = adam.backward_step(&loss);
-            mean.update();
-            step += 1;
-            session.record(step, rate, norm, &values)?;
-            if session.due() || step == c.steps || session.over() {
-                let mut all = checkpoint::prefixed("live", checkpoint::named(&networks.store));
-                all.extend(checkpoint::prefixed("ema", mean.named()));
-                all.extend(adam.state());
-                all.push(("step".into(), Tensor::from(step as i64)));
-                checkpoint::write(&path, &all)?;
+            let (rate, norm) = learner.learn(&loss);
+            session.record(learner.step(), rate, norm, &values)?;
+            if session.due() {
+                learner.save(Vec::new())?;
             }
         }
+        learner.save(Vec::new())?;
         session.finish();
-        Ok(step >= c.steps)
+        Ok(learner.done())
     }
 
     /// What natural acting does to the delivery, by the stronger takes where they are marked.

@@ -19,7 +19,7 @@ use super::augment::{Strength, disturb};
 use super::checkpoint;
 use super::config::{SpeakerTrainingConfig, TrainConfig};
 use super::features::{FeatureSet, Features};
-use super::optimizer::{AdamW, WeightMean};
+use super::learner::{Learner, Named};
 use super::session::Session;
 use crate::evaluate::verification::{Cohort, Side, Trials};
 use crate::evaluate::verifier::{SpeakerVerifier, centroid, embed_views, sizes_of};
@@ -95,62 +95,51 @@ impl SpeakerRun<'_> {
         };
         let classes = (&root / "head").var("classes", &[classes, sizes.embedding], table);
         let all = || checkpoint::named(&store);
-        let mut adam = AdamW::new(&c.optimizer, all(), c.steps);
-        let mut mean = WeightMean::new(c.ema, all());
         let path = self.folder.join(FILE);
-        if path.is_file() {
-            let saved = checkpoint::read(&path)?;
-            let step = checkpoint::step(&saved);
-            checkpoint::load_into(&store, &saved, "live");
-            adam.restore(&saved, step);
-            mean.restore(&saved, step);
-        }
-        let seed = self.config.data.seed.wrapping_add(1300 + adam.step);
+        let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
+        learner.resume()?;
+        let seed = self.config.data.seed.wrapping_add(1300 + learner.step());
         let batches = self.batches(c, seed);
         let mut session = Session::new(
             &self.folder,
             "speaker",
             &["margin", "prototype", "wrong", "held_out_error"],
-            (adam.step, c.steps),
+            (learner.step(), c.steps),
             self.deadline,
         )?;
         let mut unseen = f64::NAN;
-        while adam.step < c.steps && !session.over() {
+        while !learner.done() && !session.over() {
             let batch = batches.recv()?;
             let mel = batch.mel.to_device(self.device);
             let class = batch.class.to_device(self.device);
             let embeddings = encoder.embed(&mel);
             let ramp = (c.margin_ramp * c.steps as f64).max(1.0);
-            let margin = c.margin * (adam.step as f64 / ramp).min(1.0);
+            let margin = c.margin * (learner.step() as f64 / ramp).min(1.0);
             let (named, wrong) = margin_loss(&embeddings, &classes, &class, margin, c.scale);
             let paired = pair_loss(&embeddings);
-            let rate = adam.learning_rate();
             let values = [&named, &paired, &wrong].map(|t| t.double_value(&[]));
-            let norm = adam.backward_step(&(named + paired * c.prototype_weight));
-            mean.update();
-            if unseen.is_nan() || adam.step.is_multiple_of(VALIDATE_EVERY) {
+            let (rate, norm) = learner.learn(&(named + paired * c.prototype_weight));
+            if unseen.is_nan() || learner.step().is_multiple_of(VALIDATE_EVERY) {
                 unseen = self.followed(&encoder).unwrap_or(1.0);
             }
             let mut values = values.to_vec();
             values.push(unseen);
-            session.record(adam.step, rate, norm, &values)?;
-            if session.due() || adam.step == c.steps || session.over() {
-                let mut kept = checkpoint::prefixed("live", all());
-                kept.extend(checkpoint::prefixed("ema", mean.named()));
-                kept.extend(adam.state());
-                kept.extend(self.facts(adam.step));
-                checkpoint::write(&path, &kept)?;
+            session.record(learner.step(), rate, norm, &values)?;
+            if session.due() {
+                learner.save(self.facts())?;
             }
         }
+        learner.save(self.facts())?;
         session.finish();
-        if adam.step >= c.steps {
-            let small = mean
-                .named()
+        if learner.done() {
+            let small = learner
+                .means()
                 .into_iter()
                 .filter(|(n, _)| n.starts_with("speaker"));
             let half = small.map(|(name, t)| (format!("ema/{name}"), t.to_kind(Kind::Half)));
             let mut kept: Vec<(String, Tensor)> = half.collect();
-            kept.extend(self.facts(adam.step));
+            kept.push(("step".into(), Tensor::from(learner.step() as i64)));
+            kept.extend(self.facts());
             let small = self.folder.join(SMALL);
             checkpoint::write(&small, &kept)?;
             kept.push((
@@ -160,7 +149,7 @@ impl SpeakerRun<'_> {
             checkpoint::write(&small, &kept)?;
             self.measure()?;
         }
-        Ok(adam.step >= c.steps)
+        Ok(learner.done())
     }
 
     /// The middle of each training speaker as the verifier hears it, `[speakers, values]`.
@@ -186,13 +175,12 @@ impl SpeakerRun<'_> {
     }
 
     /// What is kept beside the weights.
-    fn facts(&self, step: u64) -> [(String, Tensor); 4] {
-        [
+    fn facts(&self) -> Named {
+        vec![
             (
                 "copies".into(),
                 Tensor::from_slice(&self.config.speaker.copies).to_kind(Kind::Float),
             ),
-            ("step".into(), Tensor::from(step as i64)),
             ("sizes".into(), sizes_of(&self.config.networks.speaker)),
             (
                 "acted".into(),

@@ -1,0 +1,148 @@
+//! Networks that learn, with what a stage needs to go on after a stop: optimiser, running mean, checkpoint.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use tch::Tensor;
+
+use super::checkpoint::{self, Tensors};
+use super::config::OptimizerConfig;
+use super::optimizer::{AdamW, WeightMean};
+
+/// Named variables.
+pub type Named = Vec<(String, Tensor)>;
+
+/// What a stage trains.
+#[derive(Debug)]
+pub struct Learner {
+    /// Everything that is kept, whether it learns in this stage or not.
+    live: Named,
+    learning: Named,
+    adam: AdamW,
+    mean: WeightMean,
+    decay: f64,
+    path: PathBuf,
+}
+
+impl Learner {
+    /// Keeps `live` in the checkpoint `path`; `learning`, a part of it, learns for `steps` steps. `decay`: of
+    /// the running mean.
+    pub fn new(
+        path: PathBuf,
+        live: Named,
+        learning: Named,
+        (optimizer, steps): (&OptimizerConfig, u64),
+        decay: f64,
+    ) -> Self {
+        let copies = || {
+            let copy = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
+            learning.iter().map(copy).collect()
+        };
+        Self {
+            adam: AdamW::new(optimizer, copies(), steps),
+            mean: WeightMean::new(decay, copies()),
+            learning,
+            live,
+            decay,
+            path,
+        }
+    }
+
+    /// Goes on from the checkpoint, if there is one; gives it, for what else the stage keeps there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn resume(&mut self) -> Result<Option<Tensors>> {
+        if !self.path.is_file() {
+            return Ok(None);
+        }
+        let saved = checkpoint::read(&self.path)?;
+        let step = checkpoint::step(&saved);
+        let misfits = checkpoint::load_named(&self.live, &saved, "live");
+        tracing::info!("going on at step {step}; {misfits} variables start anew");
+        self.adam.restore(&saved, step);
+        self.mean.restore(&saved, step);
+        Ok(Some(saved))
+    }
+
+    /// Begins the running mean anew, after the variables were set from elsewhere.
+    pub fn begin_mean(&mut self) {
+        let copy = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
+        self.mean = WeightMean::new(self.decay, self.learning.iter().map(copy).collect());
+    }
+
+    /// Steps taken so far.
+    pub fn step(&self) -> u64 {
+        self.adam.step
+    }
+
+    /// Whether all steps are done.
+    pub fn done(&self) -> bool {
+        self.adam.step >= self.adam.total
+    }
+
+    /// Takes one step; gives its learning rate and the gradients' norm before clipping.
+    pub fn learn(&mut self, loss: &Tensor) -> (f64, f64) {
+        let rate = self.adam.learning_rate();
+        let norm = self.adam.backward_step(loss);
+        self.mean.update();
+        (rate, norm)
+    }
+
+    /// The running means.
+    pub fn means(&self) -> Named {
+        self.mean.named()
+    }
+
+    /// Writes the checkpoint, with `more` beside.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn save(&self, more: Named) -> Result<()> {
+        let copy = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
+        let mut all = checkpoint::prefixed("live", self.live.iter().map(copy).collect());
+        all.extend(checkpoint::prefixed("ema", self.mean.named()));
+        all.extend(self.adam.state());
+        all.push(("step".into(), Tensor::from(self.adam.step as i64)));
+        all.extend(more);
+        checkpoint::write(&self.path, &all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    /// A learner of one matrix with that many of 20 steps taken towards ones.
+    fn learner(path: PathBuf, steps: u64) -> (Learner, Tensor) {
+        let like = (Kind::Float, Device::Cpu);
+        let weight = Tensor::zeros([3, 3], like).set_requires_grad(true);
+        let named = || vec![("weight".to_string(), weight.shallow_clone())];
+        let settings = OptimizerConfig {
+            learning_rate: 0.05,
+            warm_up: 2,
+            ..OptimizerConfig::default()
+        };
+        let mut learner = Learner::new(path, named(), named(), (&settings, 20), 0.9);
+        learner.resume().unwrap();
+        for _ in 0..steps {
+            learner.learn(&(&weight - 1.0).square().sum(Kind::Float));
+        }
+        (learner, weight)
+    }
+
+    #[test]
+    fn a_stopped_run_goes_on_as_if_it_had_not_been() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, straight) = learner(folder.path().join("whole"), 14);
+        let path = folder.path().join("stopped");
+        learner(path.clone(), 6).0.save(Vec::new()).unwrap();
+        let (rest, resumed) = learner(path, 8);
+        assert_eq!(rest.step(), 14);
+        assert!(!rest.done());
+        assert!(straight.equal(&resumed), "{straight:?} {resumed:?}");
+        assert!(whole.means()[0].1.equal(&rest.means()[0].1));
+        assert!(straight.double_value(&[0, 0]) > 0.2, "nothing was learned");
+    }
+}
