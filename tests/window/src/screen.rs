@@ -128,6 +128,16 @@ impl Screen {
         Ok(None)
     }
 
+    /// A window of another program's than ours, large enough for a dialog.
+    pub fn dialog(&self, ours: Option<Window>) -> Result<Option<Window>> {
+        let children = self.server.query_tree(self.root)?.reply()?.children;
+        let is_one = |&window: &Window| {
+            let size = self.size(window).unwrap_or_default();
+            Some(window) != ours && size.0 > 100 && size.1 > 100 && self.is_shown(window)
+        };
+        Ok(children.into_iter().find(is_one))
+    }
+
     fn is_shown(&self, window: Window) -> bool {
         let asked = self.server.get_window_attributes(window).ok();
         let attributes = asked.and_then(|asked| asked.reply().ok());

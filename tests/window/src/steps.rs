@@ -118,8 +118,8 @@ impl Session {
             "open" => return self.open(),
             "close" => return self.close(),
             "cpu" => return self.cpu(number(&parts, 0)?, parts.get(1).unwrap_or(&"")),
-            "dialog" => return self.dialog(words),
-            "gone" => return self.gone(words),
+            "dialog" => return self.dialog(),
+            "gone" => return self.gone(),
             "file" => return self.file(parts[0], parts.get(1).unwrap_or(&"")),
             "screen" => return self.screen.shot_all(Path::new(words)),
             "sound" | "set" | "gesture" | "value" | "state" | "menu" => {
@@ -181,25 +181,25 @@ impl Session {
         self.screen.point(window, place.0, place.1)
     }
 
-    /// Waits for a window of this title, and turns the keyboard to it, as a window manager would.
-    fn dialog(&mut self, title: &str) -> Result<()> {
-        let window = self.until(title, |found| found)?;
+    /// Waits for a dialog, and turns the keyboard to it, as a window manager would.
+    fn dialog(&mut self) -> Result<()> {
+        let window = self.dialog_when(|found| found)?;
         // It takes keys once it has drawn.
         self.wait(1.0)?;
         self.screen.focus(window)
     }
 
-    /// Waits until there is no window of this title, and turns the keyboard back.
-    fn gone(&mut self, title: &str) -> Result<()> {
-        self.until(title, |found| !found)?;
+    /// Waits until there is no dialog, and turns the keyboard back.
+    fn gone(&mut self) -> Result<()> {
+        self.dialog_when(|found| !found)?;
         self.screen.focus(None)
     }
 
-    /// Waits until a window of this title is there or is not; gives it.
-    fn until(&mut self, title: &str, enough: fn(bool) -> bool) -> Result<Option<u32>> {
+    /// Waits until a dialog is there or is not; gives it.
+    fn dialog_when(&mut self, enough: fn(bool) -> bool) -> Result<Option<u32>> {
         let begun = Instant::now();
         loop {
-            let found = self.screen.find(title)?;
+            let found = self.screen.dialog(self.window)?;
             if enough(found.is_some()) {
                 return Ok(found);
             }
