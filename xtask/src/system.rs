@@ -23,7 +23,8 @@ const BUILD: &[&str] = &[
     "python3-venv",
 ];
 
-// X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does.
+// X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does. Zenity shows the file
+// dialogs where there is no desktop to do so.
 const GUI: &[&str] = &[
     "libegl-mesa0",
     "libegl1",
@@ -32,6 +33,7 @@ const GUI: &[&str] = &[
     "libxcb-dri2-0",
     "libxkbcommon-x11-0",
     "xvfb",
+    "zenity",
 ];
 
 impl Need {

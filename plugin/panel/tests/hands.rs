@@ -252,6 +252,10 @@ fn voices_are_chosen_searched_and_starred() {
     harness.get_by_label("Search voices").type_text("grainy");
     settle(&mut harness);
     assert!(harness.query_by_label("Oskar").is_some() && harness.query_by_label("Maren").is_none());
+    // Enter takes the first one that was found; so does a card that has the focus.
+    harness.key_press(Key::Enter);
+    settle(&mut harness);
+    assert!(taken(&mut harness).contains(&PanelAction::ChooseVoice("Oskar".into())));
     harness.get_by_label("Oskar").focus();
     settle(&mut harness);
     harness.key_press(Key::Enter);

@@ -90,9 +90,13 @@ impl Host {
         self.plugin.get(name)
     }
 
-    /// What it would keep in a session.
-    pub fn state(&mut self) -> Result<Vec<u8>> {
-        self.plugin.save()
+    /// What it would keep in a session, as text: JSON after the framework's few bytes, in which texts
+    /// lie that are JSON again.
+    pub fn state(&mut self) -> Result<String> {
+        let bytes = self.plugin.save()?;
+        let text = String::from_utf8_lossy(&bytes).replace('\\', "");
+        let start = text.find('{').unwrap_or_default();
+        Ok(text[start..].to_owned())
     }
 
     /// Fails unless hands on the panel did nothing to parameters since the last look but one gesture

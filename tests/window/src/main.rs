@@ -48,8 +48,8 @@ pub struct Options {
     /// Window: size=W,H close open, dialog waits for a file dialog and gone for its end.
     /// Pictures and figures: shot=FILE screen=FILE cpu=SECONDS,LABEL.
     /// Host: set=NAME,VALUE sound=on|off. Time: wait=SECONDS.
-    /// Checks, which end all when they fail: value=NAME,VALUE state=TEXT file=PATH,TEXT menu=NAME, and
-    /// gesture=NAME for what hands did to parameters since the last one (gesture= forgets it).
+    /// Checks, which end all when they fail: value=NAME,VALUE state=TEXT file=PATH,TEXT menu=NAME
+    /// colour=X,Y,grey|green, and gesture=NAME for what hands did to parameters since the last one (gesture= forgets it).
     steps: Vec<String>,
 }
 

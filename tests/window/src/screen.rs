@@ -168,6 +168,16 @@ impl Screen {
         Ok(())
     }
 
+    /// Red, green and blue at a place of a window.
+    pub fn colour(&self, window: Window, x: i16, y: i16) -> Result<[u8; 3]> {
+        let format = ImageFormat::Z_PIXMAP;
+        let pixel = self
+            .server
+            .get_image(format, window, x, y, 1, 1, !0)?
+            .reply()?;
+        Ok([2, 1, 0].map(|part| pixel.data[part]))
+    }
+
     /// Moves the pointer to a place of a window.
     pub fn point(&self, window: Window, x: i16, y: i16) -> Result<()> {
         let at = self

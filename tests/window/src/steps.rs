@@ -142,6 +142,17 @@ impl Session {
                 }
                 self.screen.resize(window, width, height)?;
             }
+            "colour" => {
+                let (x, y) = place(&parts, 0)?;
+                let [red, green, blue] = self.screen.colour(window, x, y)?.map(i32::from);
+                let name = match (red - green, blue - green) {
+                    (-20..=20, -20..=20) => "grey",
+                    (..-20, ..-20) => "green",
+                    _ => "another",
+                };
+                let wanted = parts.get(2).context("a colour is missing")?;
+                ensure!(name == *wanted, "it is {red}, {green}, {blue}: {name}");
+            }
             "key" => self.screen.key(words)?,
             "type" => self.screen.write(words)?,
             "move" | "click" | "double" | "right" => {
@@ -277,7 +288,7 @@ fn told(host: &mut Host, verb: &str, words: &str, pointer: (i16, i16)) -> Result
             ensure!((value - wanted).abs() < 0.005, "it is {value}");
         }
         "state" => {
-            let state = String::from_utf8_lossy(&host.state()?).replace('\\', "");
+            let state = host.state()?;
             ensure!(state.contains(words), "the state is {state}");
         }
         "menu" => {
