@@ -10,7 +10,7 @@ use std::process::Command;
 pub enum Need {
     /// Compile everything, and make a Python environment.
     Build,
-    /// Open windows and take pictures of them, with or without a screen.
+    /// Open windows and take pictures of them, and make sound, with or without a screen and a sound card.
     Gui,
 }
 
@@ -26,6 +26,7 @@ const BUILD: &[&str] = &[
 // X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does. Zenity shows the file
 // dialogs where there is no desktop to do so.
 const GUI: &[&str] = &[
+    "jackd2",
     "libegl-mesa0",
     "libegl1",
     "libgl1-mesa-dri",

@@ -28,7 +28,8 @@ const A: &str = "361,32";
 const B: &str = "391,32";
 const PRESETS: &str = "185,32";
 const SETTINGS: &str = "834,32";
-/// In the list of presets.
+/// In the list of presets, whose first are the user's.
+const FIRST_PRESET: &str = "158,98";
 const NAME_OF_PRESET: &str = "243,386";
 const SAVE: &str = "391,386";
 const FROM_FILE: &str = "281,447";
@@ -221,6 +222,33 @@ fn the_keyboard_is_enough() {
         "wait=2",
         // Keys go to the window under the pointer.
         "move=450,20",
+        // The tenth control is the gain of the output: up, typed, and reset.
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "key=Tab",
+        "wait=0.2",
+        picture("focused"),
+        "key=Up",
+        "wait=0.2",
+        "gesture=Output gain",
+        "value=Output gain,0.5104",
+        "type=-6",
+        "key=Return",
+        "wait=0.3",
+        "gesture=Output gain",
+        "value=Output gain,0.375",
+        "key=Delete",
+        "wait=0.3",
+        "gesture=Output gain",
+        "value=Output gain,0.5",
+        // The first voice that a search finds.
         "key=ctrl+f",
         "type=bir",
         "wait=0.3",
@@ -278,8 +306,7 @@ fn presets_are_saved_loaded_and_go_out_and_in_by_dialogs() {
         step("click", PRESETS),
         "wait=0.4",
         picture("presets"),
-        "key=Escape",
-        step("click", UNDO),
+        step("click", FIRST_PRESET),
         "wait=0.4",
         "value=Pitch,0.7827",
         // Out into a file, by the system's dialog.
