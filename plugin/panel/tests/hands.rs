@@ -179,6 +179,17 @@ fn the_keyboard_alone_moves_a_slider() {
     harness.key_press(Key::Enter);
     settle(&mut harness);
     assert_eq!(value(&harness, ParamId::Formant), 2.0);
+    // The keyboard is back at the slider.
+    harness.key_press(Key::Delete);
+    settle(&mut harness);
+    assert_eq!(value(&harness, ParamId::Formant), 0.0);
+    harness.key_press(Key::Enter);
+    settle(&mut harness);
+    harness.key_press(Key::Escape);
+    settle(&mut harness);
+    harness.key_press(Key::ArrowRight);
+    settle(&mut harness);
+    assert!(value(&harness, ParamId::Formant) > 0.0);
     assert_gestures(&taken(&mut harness));
 }
 
