@@ -23,9 +23,10 @@ const BUILD: &[&str] = &[
     "python3-venv",
 ];
 
-// X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does. Zenity shows the file
-// dialogs where there is no desktop to do so.
+// X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does. The portal and Zenity are
+// the two ways to a file dialog.
 const GUI: &[&str] = &[
+    "dbus-daemon",
     "jackd2",
     "libegl-mesa0",
     "libegl1",
@@ -33,6 +34,8 @@ const GUI: &[&str] = &[
     "libx11-xcb1",
     "libxcb-dri2-0",
     "libxkbcommon-x11-0",
+    "xdg-desktop-portal",
+    "xdg-desktop-portal-gtk",
     "xvfb",
     "zenity",
 ];
