@@ -21,6 +21,8 @@ pub struct Host {
     stop: Arc<AtomicBool>,
     changes: mpsc::Sender<(ClapId, f64)>,
     touches: (mpsc::Sender<Touched>, mpsc::Receiver<Touched>),
+    /// Those that no check has accepted yet.
+    open_touches: Vec<Touched>,
     restarts: usize,
     audio: Option<JoinHandle<Player>>,
 }
@@ -40,6 +42,7 @@ impl Host {
             stop: Arc::default(),
             changes: mpsc::channel().0,
             touches: mpsc::channel(),
+            open_touches: Vec::new(),
             restarts: 0,
             audio: None,
         };
@@ -103,9 +106,10 @@ impl Host {
     /// or more of this one: take hold, move, let go.
     pub fn expect_gesture(&mut self, name: &str) -> Result<()> {
         let id = self.plugin.param(name)?.id;
-        let touches: Vec<Touched> = self.touches.1.try_iter().collect();
+        self.open_touches.extend(self.touches.1.try_iter());
+        let touches = &self.open_touches;
         let (mut held, mut moves, mut gestures) = (false, 0, 0);
-        for touched in &touches {
+        for touched in touches {
             let in_order = match touched.touch {
                 Touch::Begin => !std::mem::replace(&mut held, true),
                 Touch::Value(_) => held,
@@ -117,12 +121,14 @@ impl Host {
         }
         anyhow::ensure!(moves > 0 && !held, "the host saw {touches:?}");
         println!("{name}: {gestures} gesture(s), {moves} value(s)");
+        self.open_touches.clear();
         Ok(())
     }
 
     /// Forgets what hands did.
-    pub fn forget_touches(&self) {
+    pub fn forget_touches(&mut self) {
         self.touches.1.try_iter().for_each(drop);
+        self.open_touches.clear();
     }
 
     /// The one menu that was asked for since the last look: whose it is, and where.

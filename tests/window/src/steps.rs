@@ -13,8 +13,8 @@ use crate::usage::Usage;
 /// How long a program may take to open its window.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a file may take to be written.
-const FILE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long what is checked may take to become true.
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 enum Subject {
@@ -110,7 +110,21 @@ impl Session {
         Ok(())
     }
 
+    /// Takes a step. A check may come true a little later: a busy machine draws late.
     fn step(&mut self, step: &str) -> Result<()> {
+        const CHECKS: [&str; 5] = ["gesture=", "value=", "state=", "menu=", "colour="];
+        let is_check = CHECKS.iter().any(|verb| step.starts_with(verb));
+        let begun = Instant::now();
+        loop {
+            let done = self.try_step(step);
+            if done.is_ok() || !is_check || begun.elapsed() > CHECK_PATIENCE {
+                return done;
+            }
+            self.wait(0.1)?;
+        }
+    }
+
+    fn try_step(&mut self, step: &str) -> Result<()> {
         let (verb, words) = step.split_once('=').unwrap_or((step, ""));
         let parts: Vec<&str> = words.split(',').collect();
         match verb {
@@ -229,7 +243,7 @@ impl Session {
             if read.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) {
                 return Ok(());
             }
-            if begun.elapsed() > FILE_PATIENCE {
+            if begun.elapsed() > CHECK_PATIENCE {
                 bail!("there is no such file, or the text is not in it");
             }
             self.wait(0.1)?;
