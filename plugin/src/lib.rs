@@ -4,16 +4,19 @@
 //! * [`realtime`]: the audio thread's side.
 //! * [`engine`]: the thread that converts, and the one that loads.
 //! * [`editor`]: the panel.
+//! * [`param_menu`]: the host's menu of a parameter; [`clap_entry`](mod@clap_entry) finds it in CLAP.
 //! * [`instance`]: all of them together, whatever hosts them.
 //! * [`shared`]: what they all know.
 //!
 //! Arrows run one way: editor → params and shared; realtime → rings; engine → rings and the face of
 //! the engine library. This library never links libtorch, so that a host's scan costs nothing.
 
+pub mod clap_entry;
 pub mod editor;
 pub mod engine;
 pub mod files;
 pub mod instance;
+pub mod param_menu;
 pub mod params;
 pub mod priority;
 pub mod realtime;
@@ -25,8 +28,10 @@ use std::time::Duration;
 
 use nice_plug::prelude::*;
 
+pub use clap_entry::clap_entry;
 use editor::PanelEditor;
 use instance::{Instance, Stream};
+use param_menu::ParamMenu;
 use realtime::processor::Mode;
 use realtime::{Plan, Processor};
 
@@ -40,6 +45,7 @@ const FIRST_VST3_LIMIT: Duration = Duration::from_secs(5);
 /// The plugin.
 pub struct Mien {
     instance: Instance,
+    menu: Arc<ParamMenu>,
     processor: Option<Processor>,
     mode: Mode,
     /// What the present latency was planned for.
@@ -51,6 +57,7 @@ impl Default for Mien {
     fn default() -> Self {
         Self {
             instance: Instance::default(),
+            menu: clap_entry::menu_of_this_instance(),
             processor: None,
             mode: Mode::Realtime,
             delay_mode: params::DelayMode::Low,
@@ -85,6 +92,7 @@ impl Plugin for Mien {
             self.instance.params.clone(),
             self.instance.shared.clone(),
             self.instance.remote.clone(),
+            self.menu.clone(),
             None,
         )
     }
@@ -203,5 +211,4 @@ const fn layout(name: &'static str, inputs: u32, outputs: u32) -> AudioIOLayout 
     }
 }
 
-nice_export_clap!(Mien);
 nice_export_vst3!(Mien);

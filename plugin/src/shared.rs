@@ -48,6 +48,8 @@ pub struct Shared {
 pub struct Slow {
     /// The engine's state, and words for it.
     pub status: Status,
+    /// Name of the pack that is being read, or was read last.
+    pub reading: String,
     /// The installed packs.
     pub packs: Vec<PackFile>,
     /// The loaded pack.

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use clack_extensions::render::RenderMode::{Offline, Realtime};
+use mien_host::RenderMode::{Offline, Realtime};
 use mien_tests::host::Speed::Free;
 use mien_tests::sound::{centre, click, noise, rms, sine};
 use mien_tests::{Host, toy};

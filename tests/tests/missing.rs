@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use clack_extensions::render::RenderMode::{Offline, Realtime};
-use clack_host::prelude::PluginEntry;
+use mien_host::PluginEntry;
+use mien_host::RenderMode::{Offline, Realtime};
 use mien_tests::host::Speed;
 use mien_tests::sound::noise;
 use mien_tests::{Host, toy};

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use clack_extensions::render::RenderMode::{Offline, Realtime};
+use mien_host::RenderMode::{Offline, Realtime};
 use mien_tests::host::Speed::{Free, Realtime as Paced};
 use mien_tests::sound::{centre, click, rms, sine};
 use mien_tests::{Host, toy};

@@ -8,7 +8,7 @@
 //!
 //! Without these variables it is an ordinary live run.
 
-use clack_extensions::render::RenderMode::{Offline, Realtime};
+use mien_host::RenderMode::{Offline, Realtime};
 use mien_tests::host::Speed::Realtime as Paced;
 use mien_tests::sound::{rms, sine};
 use mien_tests::{Host, toy};

@@ -4,9 +4,9 @@
 use std::process::Command;
 use std::time::Instant;
 
-use clack_extensions::render::RenderMode::{Offline, Realtime};
 use mien::engine::search;
 use mien_audio::{Depth, Sound, decode, write};
+use mien_host::RenderMode::{Offline, Realtime};
 use mien_tests::host::Speed::Free;
 use mien_tests::sound::rms;
 use mien_tests::{Host, toy};

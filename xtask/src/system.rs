@@ -10,7 +10,7 @@ use std::process::Command;
 pub enum Need {
     /// Compile everything, and make a Python environment.
     Build,
-    /// Open windows and take pictures of them, with or without a screen.
+    /// Open windows and take pictures of them, and make sound, with or without a screen and a sound card.
     Gui,
 }
 
@@ -23,15 +23,21 @@ const BUILD: &[&str] = &[
     "python3-venv",
 ];
 
-// X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does.
+// X11 and EGL are opened at run time, so a build does not notice that they are missing; a window does. The portal and Zenity are
+// the two ways to a file dialog.
 const GUI: &[&str] = &[
+    "dbus-daemon",
+    "jackd2",
     "libegl-mesa0",
     "libegl1",
     "libgl1-mesa-dri",
     "libx11-xcb1",
     "libxcb-dri2-0",
     "libxkbcommon-x11-0",
+    "xdg-desktop-portal",
+    "xdg-desktop-portal-gtk",
     "xvfb",
+    "zenity",
 ];
 
 impl Need {

@@ -59,7 +59,14 @@ pub fn test(places: &Places, options: Options) -> Result<()> {
     if options.quick {
         steps.step("tests in the crates", || {
             command::run(for_tests(
-                &mut cargo(&["test", "--workspace", "--exclude", "mien-tests"]),
+                &mut cargo(&[
+                    "test",
+                    "--workspace",
+                    "--exclude",
+                    "mien-tests",
+                    "--exclude",
+                    "mien-window",
+                ]),
                 &torch,
             ))
         })?;

@@ -280,13 +280,22 @@ fn packs(ui: &mut Ui, cx: &mut Cx) {
             fonts::regular(10.5),
             ink,
         );
-        if pack.loaded {
+        let loading = matches!(
+            &cx.state.engine,
+            EngineStatus::LoadingPack { name, .. } if *name == pack.name
+        );
+        if pack.loaded || loading {
+            let (words, ink) = if loading {
+                ("Loading …", theme.dim)
+            } else {
+                ("In use", theme.accent)
+            };
             ui.painter().text(
                 side.right_center(),
                 Align2::RIGHT_CENTER,
-                "In use",
+                words,
                 fonts::medium(11.5),
-                theme.accent,
+                ink,
             );
         } else {
             let place = Rect::from_center_size(side.center(), vec2(60.0, 26.0));

@@ -31,6 +31,8 @@ pub(crate) struct VoicesView {
     /// Cards add to the morph instead of replacing the voice.
     pub morphing: bool,
     sheet: Option<Sheet>,
+    /// The voice that the list last brought into sight.
+    seen: String,
 }
 
 /// The page that makes a voice of one's own.
@@ -119,6 +121,11 @@ fn tools(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
             egui::StrokeKind::Inside,
         );
     }
+    let done = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    if done && !cx.view.voices.search.is_empty() {
+        let first = shown(cx).first().map(|entry| entry.voice.name.clone());
+        first.into_iter().for_each(|name| choose(cx, &name));
+    }
     if std::mem::take(&mut cx.view.voices.focus_search) {
         response.request_focus();
     }
@@ -167,18 +174,27 @@ fn is_shown(cx: &Cx, entry: &VoiceEntry) -> bool {
     found && (!cx.view.voices.only_favourites || is_favourite(cx, &voice.name))
 }
 
-fn list(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
-    let state = cx.state;
-    let mut shown: Vec<&VoiceEntry> = state
-        .voices
-        .iter()
-        .filter(|entry| is_shown(cx, entry))
-        .collect();
+/// The voices in the list's order.
+fn shown<'a>(cx: &Cx<'a>) -> Vec<&'a VoiceEntry> {
+    let voices = cx.state.voices.iter();
+    let mut shown: Vec<&VoiceEntry> = voices.filter(|entry| is_shown(cx, entry)).collect();
     // Favourites first; otherwise the pack's order, which people learn.
     shown.sort_by_key(|entry| !is_favourite(cx, &entry.voice.name));
+    shown
+}
+
+fn list(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
+    let shown = shown(cx);
     if shown.is_empty() {
         nothing(ui, cx, rect);
         return;
+    }
+    // A voice that something else than a click brought (a session, the host, a recording) is shown.
+    let state = cx.state;
+    let main = state.main_voice().map(|entry| entry.voice.name.as_str());
+    let new = main.filter(|name| *name != cx.view.voices.seen);
+    if let Some(name) = new {
+        cx.view.voices.seen = name.to_owned();
     }
     ui.scope_builder(
         UiBuilder::new().max_rect(rect.expand2(vec2(4.0, 0.0))),
@@ -189,7 +205,10 @@ fn list(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
                 .show(ui, |ui| {
                     ui.spacing_mut().item_spacing.y = 2.0;
                     for entry in &shown {
-                        card(ui, cx, entry);
+                        let response = card(ui, cx, entry);
+                        if new == Some(entry.voice.name.as_str()) {
+                            response.scroll_to_me(None);
+                        }
                     }
                     if cx.state.engine == EngineStatus::Ready && cx.view.voices.search.is_empty() {
                         add_card(ui, cx);
@@ -266,7 +285,7 @@ fn share_of(cx: &Cx, name: &str) -> Option<f32> {
         .map(|(_, share)| *share)
 }
 
-fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
+fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) -> Response {
     let voice = &entry.voice;
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), CARD), Sense::hover());
     let rect = rect.shrink2(vec2(4.0, 0.0));
@@ -347,11 +366,13 @@ fn card(ui: &mut Ui, cx: &mut Cx, entry: &VoiceEntry) {
             response.hovered() || response.has_focus(),
         );
     }
-    chosen(cx, &response, &voice.name);
+    if response.clicked() {
+        choose(cx, &voice.name);
+    }
     about_menu(cx, &response, entry);
     response
         .on_hover_cursor(CursorIcon::PointingHand)
-        .on_hover_ui(|ui| about_voice(ui, entry, theme));
+        .on_hover_ui(|ui| about_voice(ui, entry, theme))
 }
 
 /// Where a card's portrait lies.
@@ -400,11 +421,8 @@ fn favourite_star(ui: &mut Ui, cx: &mut Cx, rect: Rect, name: &str, near: bool) 
     }
 }
 
-/// A card was clicked: choose the voice, or let it join or leave the morph.
-fn chosen(cx: &mut Cx, response: &Response, name: &str) {
-    if !response.clicked() {
-        return;
-    }
+/// Chooses a voice, or lets it join or leave the morph.
+fn choose(cx: &mut Cx, name: &str) {
     if !cx.view.voices.morphing {
         cx.push(PanelAction::ChooseVoice(name.to_owned()));
         return;

@@ -179,6 +179,17 @@ fn the_keyboard_alone_moves_a_slider() {
     harness.key_press(Key::Enter);
     settle(&mut harness);
     assert_eq!(value(&harness, ParamId::Formant), 2.0);
+    // The keyboard is back at the slider.
+    harness.key_press(Key::Delete);
+    settle(&mut harness);
+    assert_eq!(value(&harness, ParamId::Formant), 0.0);
+    harness.key_press(Key::Enter);
+    settle(&mut harness);
+    harness.key_press(Key::Escape);
+    settle(&mut harness);
+    harness.key_press(Key::ArrowRight);
+    settle(&mut harness);
+    assert!(value(&harness, ParamId::Formant) > 0.0);
     assert_gestures(&taken(&mut harness));
 }
 
@@ -252,6 +263,10 @@ fn voices_are_chosen_searched_and_starred() {
     harness.get_by_label("Search voices").type_text("grainy");
     settle(&mut harness);
     assert!(harness.query_by_label("Oskar").is_some() && harness.query_by_label("Maren").is_none());
+    // Enter takes the first one that was found; so does a card that has the focus.
+    harness.key_press(Key::Enter);
+    settle(&mut harness);
+    assert!(taken(&mut harness).contains(&PanelAction::ChooseVoice("Oskar".into())));
     harness.get_by_label("Oskar").focus();
     settle(&mut harness);
     harness.key_press(Key::Enter);

@@ -280,7 +280,7 @@ impl Mirror {
             EngineState::Idle => EngineStatus::Starting,
             EngineState::Loading if slow.pack.is_none() => EngineStatus::Starting,
             EngineState::Loading => EngineStatus::LoadingPack {
-                name: slow.selection.pack.clone(),
+                name: slow.reading.clone(),
                 progress: None,
             },
             EngineState::Live => EngineStatus::Ready,

@@ -34,6 +34,7 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::nice_error;
 
 use crate::engine::Remote;
+use crate::param_menu::ParamMenu;
 use crate::params::MienParams;
 use crate::shared::Shared;
 pub use desk::Desk;
@@ -64,11 +65,12 @@ impl RemoteSlot {
     }
 }
 
-/// Makes the editor. `desk` is the standalone's, and `None` in a host.
+/// Makes the editor. `menu` is the host's, and `desk` the standalone's: `None` in a host.
 pub fn create(
     params: Arc<MienParams>,
     shared: Arc<Shared>,
     remote: RemoteSlot,
+    menu: Arc<ParamMenu>,
     desk: Option<Arc<dyn Desk>>,
 ) -> Option<PanelEditor> {
     let memory = library::memory();
@@ -87,11 +89,12 @@ pub fn create(
         dialogs: Dialogs::new(wake.clone()),
         params,
         remote,
+        menu: menu.clone(),
         desk,
         context: None,
         failed: false,
     };
-    Some(PanelEditor::new(app, wake, points))
+    Some(PanelEditor::new(app, wake, menu, points))
 }
 
 /// The panel of one plugin instance; it outlives the windows that show it.
@@ -101,6 +104,7 @@ pub struct PanelApp {
     dialogs: Dialogs,
     params: Arc<MienParams>,
     remote: RemoteSlot,
+    menu: Arc<ParamMenu>,
     desk: Option<Arc<dyn Desk>>,
     context: Option<GuiContext>,
     /// What the panel remembered when that was last read or written.
@@ -123,7 +127,7 @@ impl PanelApp {
     /// The window has closed.
     fn closed(&mut self) {
         let left = self.panel.let_go();
-        self.carry_out(left);
+        self.carry_out(left, 1.0);
         self.mirror().closed();
         self.context = None;
     }
@@ -159,9 +163,10 @@ impl PanelApp {
                 let mut mirror = mirror.lock().unwrap_or_else(PoisonError::into_inner);
                 mirror.follow_parameters();
                 mirror.state.can_browse = self.dialogs.are_available();
+                mirror.state.host.has_param_menu = self.menu.is_offered();
                 self.panel.ui(ui, &mirror.state)
             };
-            self.carry_out(actions)
+            self.carry_out(actions, window_scale(ui.ctx()))
         }));
         drawn.unwrap_or_else(|_| {
             nice_error!("Drawing the panel failed");
@@ -171,13 +176,16 @@ impl PanelApp {
         })
     }
 
-    fn carry_out(&mut self, actions: Vec<mien_panel::PanelAction>) -> Option<f32> {
+    /// `scale` is that of the window's units to the panel's points.
+    fn carry_out(&mut self, actions: Vec<mien_panel::PanelAction>, scale: f32) -> Option<f32> {
         let context = self.context.clone()?;
         let mirror = self.mirror.clone();
         let mut mirror = mirror.lock().unwrap_or_else(PoisonError::into_inner);
         let mut doer = perform::Doer {
             params: &self.params,
             remote: self.remote.get(),
+            menu: &self.menu,
+            scale,
             desk: self.desk.as_deref(),
             context: &context,
             panel: &mut self.panel,
@@ -195,6 +203,15 @@ impl PanelApp {
 
     fn mirror(&self) -> MutexGuard<'_, Mirror> {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many units of the host's window go to a point of the panel: pixels, on macOS the system's points.
+fn window_scale(egui: &egui::Context) -> f32 {
+    if cfg!(target_os = "macos") {
+        egui.zoom_factor()
+    } else {
+        egui.pixels_per_point()
     }
 }
 

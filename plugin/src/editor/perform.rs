@@ -11,12 +11,16 @@ use super::dialogs::{Answer, Dialogs};
 use super::library;
 use super::mirror::Mirror;
 use crate::engine::{Remote, chosen};
+use crate::param_menu::{ParamMenu, Question};
 use crate::params::{MienParams, Selection, Slot};
 
 /// What there is to act on.
 pub struct Doer<'a> {
     pub params: &'a MienParams,
     pub remote: Option<Remote>,
+    pub menu: &'a ParamMenu,
+    /// Units of the host's window to a point of the panel.
+    pub scale: f32,
     pub desk: Option<&'a dyn Desk>,
     pub context: &'a GuiContext,
     pub panel: &'a mut Panel,
@@ -82,9 +86,10 @@ impl Doer<'_> {
                 }
             }
             PanelAction::Browse(purpose) => self.dialogs.open(purpose),
-            // nice-plug 0.4.2 hands out neither CLAP's context menu nor VST3's, and the panel was
-            // told so: it shows its own.
-            PanelAction::HostMenu(..) => {}
+            PanelAction::HostMenu(param, at) => self.menu.ask(Question {
+                param,
+                place: [at.x, at.y].map(|along| (along * self.scale).round() as i32),
+            }),
             PanelAction::Standalone(action) => {
                 if let Some(desk) = self.desk {
                     desk.act(action);

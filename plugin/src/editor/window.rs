@@ -25,6 +25,7 @@ use super::pulse::Pulse;
 #[cfg(target_os = "linux")]
 use super::readers;
 use super::wake::Wake;
+use crate::param_menu::ParamMenu;
 
 /// How long a new size must last before it is kept, in s: a drag passes through many.
 const SIZE_SETTLES_S: f64 = 0.6;
@@ -64,12 +65,13 @@ impl Measure {
 pub struct PanelEditor {
     app: Arc<Mutex<PanelApp>>,
     wake: Wake,
+    menu: Arc<ParamMenu>,
     measure: Arc<AtomicCell<Measure>>,
 }
 
 impl PanelEditor {
     /// An editor whose windows show `app`; the first one measures `points`.
-    pub(super) fn new(app: PanelApp, wake: Wake, points: [f32; 2]) -> Self {
+    pub(super) fn new(app: PanelApp, wake: Wake, menu: Arc<ParamMenu>, points: [f32; 2]) -> Self {
         let measure = Measure {
             points,
             density: 1.0,
@@ -77,6 +79,7 @@ impl PanelEditor {
         Self {
             app: Arc::new(Mutex::new(app)),
             wake,
+            menu,
             measure: Arc::new(AtomicCell::new(measure)),
         }
     }
@@ -93,6 +96,7 @@ impl Editor for PanelEditor {
         gui_context: GuiContext,
         host: Option<HostMethods>,
     ) -> Result<SpawnedEditor<Self::Handle>, Box<dyn Error>> {
+        self.menu.look();
         let measure = self.measure.load();
         let zoom = measure.zoom();
         let [width, height] = measure.points.map(|side| f64::from(side / zoom));

@@ -232,6 +232,9 @@ impl Loader {
         {
             return Ok(note);
         }
+        // The one that speaks goes on meanwhile, but whoever chose another is told that it comes.
+        self.shared.slow().reading.clone_from(&pack.card.name);
+        self.say(EngineState::Loading, String::new(), String::new());
         match self.go_live(&engine, pack) {
             Ok(()) => Ok(note),
             // A broken file must not silence the voice that speaks.

@@ -170,7 +170,7 @@ impl Host {
                 tape,
             },
         };
-        host.midi.choose(&host.session.midi_input.clone());
+        host.midi.choose(&host.session.midi_input.clone(), None);
         host.open();
         if options.record.is_some() {
             host.recorder.start()?;
@@ -254,7 +254,8 @@ impl Host {
             StandaloneAction::CloseFile => self.player.close(),
             StandaloneAction::SetMidiInput(name) => {
                 self.choose(|settings| settings.midi_input.clone_from(&name));
-                self.midi.choose(&name);
+                let jack = self.running.as_ref().and_then(Running::jack);
+                self.midi.choose(&name, jack);
             }
             StandaloneAction::MidiLearn(param) => self.midi.learn(param),
             StandaloneAction::MidiForget(param) => self.midi.forget(param),
@@ -557,6 +558,10 @@ impl Host {
         if let Some(words) = self.recorder.poll() {
             self.board.say(words);
         }
+        if let Some(Driver::Jack(jack)) = self.running.as_mut().map(|running| &mut running.driver) {
+            jack.controllers()
+                .for_each(|message| self.midi.hear(&message));
+        }
         if let Some(map) = self.midi.changed() {
             self.choose(|settings| settings.set_bindings(&map));
         }
@@ -572,7 +577,8 @@ impl Host {
         }
         if now >= self.look_at {
             self.look_at = now + LOOK;
-            if let Some(words) = self.midi.look() {
+            let jack = self.running.as_ref().and_then(Running::jack);
+            if let Some(words) = self.midi.look(jack) {
                 self.board.say(words);
             }
             self.look_for_devices();

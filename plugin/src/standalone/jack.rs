@@ -1,5 +1,6 @@
-//! Mien in JACK's graph: one client with an input, two outputs, and two monitors that are only heard
-//! while one listens to oneself. Its clock is the graph's, so nothing needs a bridge.
+//! Mien in JACK's graph: one client with an input, two outputs, two monitors that are only heard
+//! while one listens to oneself, and an input for MIDI controllers. Its clock is the graph's, so
+//! nothing needs a bridge.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jack::jack_sys;
 
 use jack::{
-    AsyncClient, AudioIn, AudioOut, Client, ClientOptions, ClientStatus, Control, Frames,
+    AsyncClient, AudioIn, AudioOut, Client, ClientOptions, ClientStatus, Control, Frames, MidiIn,
     NotificationHandler, Port, PortFlags, ProcessHandler, ProcessScope,
 };
+use ringbuf::traits::{Consumer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use super::chain::Chain;
 use super::volume::Fader;
@@ -19,6 +22,10 @@ use super::volume::Fader;
 const CLIENT: &str = "Mien";
 /// JACK's name for sound, among port types.
 const AUDIO: &str = "32 bit float mono audio";
+/// JACK's name for MIDI, among port types.
+const MIDI: &str = "8 bit raw midi";
+/// Messages of controllers that may wait for the host's thread: more than a knob sends meanwhile.
+const CONTROLLERS: usize = 256;
 
 /// A client that does not run yet.
 pub struct Joined(Client);
@@ -54,7 +61,12 @@ impl Joined {
         let failed = |error: jack::Error| format!("JACK refuses Mien's ports: {error}");
         let output = |name: &str| client.register_port(name, AudioOut::default());
         let changed = Arc::new(AtomicBool::new(false));
+        let (controllers, heard) = HeapRb::new(CONTROLLERS).split();
         let process = Process {
+            midi: client
+                .register_port("midi_in", MidiIn::default())
+                .map_err(failed)?,
+            controllers,
             input: client
                 .register_port("input", AudioIn::default())
                 .map_err(failed)?,
@@ -95,6 +107,7 @@ impl Joined {
         let jack = Jack {
             client,
             changed,
+            controllers: heard,
             _latency: latency,
         };
         let microphones = jack.physical(PortFlags::IS_OUTPUT);
@@ -113,6 +126,7 @@ impl Joined {
 pub struct Jack {
     client: AsyncClient<Notices, Process>,
     changed: Arc<AtomicBool>,
+    controllers: HeapCons<[u8; 3]>,
     /// For the callback; after the client, which must end first.
     _latency: Box<Latency>,
 }
@@ -176,6 +190,28 @@ impl Jack {
         }
     }
 
+    /// What controllers sent since the last call, in its order.
+    pub fn controllers(&mut self) -> impl Iterator<Item = [u8; 3]> {
+        self.controllers.pop_iter()
+    }
+
+    /// The ports that MIDI comes from.
+    pub fn midi_ports(&self) -> Vec<String> {
+        let client = self.client.as_client();
+        client.ports(None, Some(MIDI), PortFlags::IS_OUTPUT)
+    }
+
+    /// Listens to the controllers of this port; it may be connected already.
+    pub fn hear(&self, port: &str) {
+        let _ = self.connect(port, &self.own("midi_in"));
+    }
+
+    /// Listens to them no more.
+    pub fn unhear(&self, port: &str) {
+        let client = self.client.as_client();
+        let _ = client.disconnect_ports_by_name(port, &self.own("midi_in"));
+    }
+
     fn own(&self, port: &str) -> String {
         format!("{}:{port}", self.client.as_client().name())
     }
@@ -191,6 +227,8 @@ impl Jack {
 }
 
 struct Process {
+    midi: Port<MidiIn>,
+    controllers: HeapProd<[u8; 3]>,
     input: Port<AudioIn>,
     outputs: [Port<AudioOut>; 2],
     monitors: [Port<AudioOut>; 2],
@@ -202,6 +240,13 @@ struct Process {
 
 impl ProcessHandler for Process {
     fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
+        for event in self.midi.iter(scope) {
+            // Controllers' messages have three bytes. What does not fit is lost: the knob's next
+            // place comes soon.
+            if let &[status, controller, value] = event.bytes {
+                let _ = self.controllers.try_push([status, controller, value]);
+            }
+        }
         let [left, right] = &mut self.outputs;
         let left = left.as_mut_slice(scope);
         self.chain.process(Some(self.input.as_slice(scope)), left);

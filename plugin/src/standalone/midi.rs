@@ -1,7 +1,8 @@
 //! MIDI controllers that move parameters: learned, forgotten, remembered.
 //!
 //! The MIDI system calls back on a thread of its own, which sets the parameters at once; they are
-//! atomics. That thread and the host's share the map.
+//! atomics. That thread and the host's share the map. Where the sound goes through JACK, controllers
+//! come through it as well, and the host's thread hands them over.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +10,8 @@ use midir::{Ignore, MidiInput, MidiInputConnection};
 use mien::params::MienParams;
 use mien::shared::Shared;
 use mien_panel::{MidiBinding, ParamId, ParamKind};
+
+use super::jack::Jack;
 
 /// Name of the program to other MIDI programs.
 const CLIENT: &str = "Mien";
@@ -83,11 +86,28 @@ fn plain(param: ParamId, position: u8, voices: usize) -> f32 {
     }
 }
 
-/// The MIDI side of the standalone.
-pub struct Midi {
+/// Moves what a controller moves.
+#[derive(Clone)]
+struct Hand {
     map: Arc<Mutex<Map>>,
     params: Arc<MienParams>,
     shared: Arc<Shared>,
+}
+
+impl Hand {
+    fn hear(&self, message: &[u8]) {
+        for (param, position) in lock(&self.map).take(message) {
+            let slow = self.shared.slow();
+            let voices = slow.pack.as_ref().map_or(0, |pack| pack.voices.len());
+            drop(slow);
+            self.params.set(param, plain(param, position, voices));
+        }
+    }
+}
+
+/// The MIDI side of the standalone.
+pub struct Midi {
+    hand: Hand,
     connection: Option<MidiInputConnection<()>>,
     /// Name of the input that is wanted, connected or not; empty for none.
     wanted: String,
@@ -102,9 +122,11 @@ impl Midi {
             ..Map::default()
         };
         Self {
-            map: Arc::new(Mutex::new(map)),
-            params,
-            shared,
+            hand: Hand {
+                map: Arc::new(Mutex::new(map)),
+                params,
+                shared,
+            },
             connection: None,
             wanted: String::new(),
             inputs: Vec::new(),
@@ -112,15 +134,29 @@ impl Midi {
     }
 
     /// Uses this input; empty for none. One that is not there is waited for.
-    pub fn choose(&mut self, input: &str) {
+    pub fn choose(&mut self, input: &str, jack: Option<&Jack>) {
         self.connection = None;
+        if let Some(jack) = jack.filter(|_| !self.wanted.is_empty()) {
+            jack.unhear(&self.wanted);
+        }
         self.wanted = input.to_owned();
-        self.look();
+        self.look(jack);
     }
 
     /// Looks which inputs there are, and connects the wanted one when it comes (back). Tells what
     /// changed, in words.
-    pub fn look(&mut self) -> Option<String> {
+    pub fn look(&mut self, jack: Option<&Jack>) -> Option<String> {
+        let words = self.look_at_system();
+        let Some(jack) = jack else { return words };
+        let ports = jack.midi_ports();
+        if ports.contains(&self.wanted) {
+            jack.hear(&self.wanted);
+        }
+        self.inputs.extend(ports);
+        words
+    }
+
+    fn look_at_system(&mut self) -> Option<String> {
         let client = system_has_midi().then(|| MidiInput::new(CLIENT));
         let Some(Ok(mut client)) = client else {
             (self.inputs, self.connection) = (Vec::new(), None);
@@ -145,17 +181,8 @@ impl Midi {
         if self.connection.is_some() {
             return None;
         }
-        let (map, params, shared) = (self.map.clone(), self.params.clone(), self.shared.clone());
-        let heard = move |_time: u64, message: &[u8], _: &mut ()| {
-            for (param, position) in lock(&map).take(message) {
-                let voices = shared
-                    .slow()
-                    .pack
-                    .as_ref()
-                    .map_or(0, |pack| pack.voices.len());
-                params.set(param, plain(param, position, voices));
-            }
-        };
+        let hand = self.hand.clone();
+        let heard = move |_time: u64, message: &[u8], _: &mut ()| hand.hear(message);
         match client.connect(&ports[found], CLIENT, heard, ()) {
             Ok(connection) => {
                 self.connection = Some(connection);
@@ -165,27 +192,32 @@ impl Midi {
         }
     }
 
+    /// A message that came another way than from the system.
+    pub fn hear(&self, message: &[u8]) {
+        self.hand.hear(message);
+    }
+
     /// The next controller that moves is to move this parameter; `None` stops waiting.
     pub fn learn(&mut self, param: Option<ParamId>) {
-        lock(&self.map).learning = param;
+        lock(&self.hand.map).learning = param;
     }
 
     /// No controller moves this parameter any more.
     pub fn forget(&mut self, param: ParamId) {
-        let mut map = lock(&self.map);
+        let mut map = lock(&self.hand.map);
         map.bindings.retain(|held| held.param != param);
         map.changed = true;
     }
 
     /// The map, where it changed since the last call.
     pub fn changed(&mut self) -> Option<Vec<MidiBinding>> {
-        let mut map = lock(&self.map);
+        let mut map = lock(&self.hand.map);
         std::mem::take(&mut map.changed).then(|| map.bindings.clone())
     }
 
     /// Fills in what the panel shows.
     pub fn show(&self, state: &mut mien_panel::Standalone) {
-        let map = lock(&self.map);
+        let map = lock(&self.hand.map);
         state.midi_inputs.clone_from(&self.inputs);
         if !self.wanted.is_empty() && !self.inputs.contains(&self.wanted) {
             // An input that is unplugged stays the chosen one.

@@ -68,6 +68,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// JACK's client, where that is the driver.
+    pub fn jack(&self) -> Option<&Jack> {
+        match &self.driver {
+            Driver::Jack(jack) => Some(jack),
+            _ => None,
+        }
+    }
+
     /// What fell asleep, in words; `None` while all is well.
     pub fn asleep(&mut self, now: Instant) -> Option<&'static str> {
         let output = matches!(self.driver, Driver::Output { .. });

@@ -25,7 +25,7 @@ pub fn run(
     desk: Arc<dyn Desk>,
     scale: f64,
 ) -> Result<(), String> {
-    let editor = editor::create(params.clone(), shared, remote, Some(desk))
+    let editor = editor::create(params.clone(), shared, remote, Arc::default(), Some(desk))
         .ok_or("the panel cannot be made")?;
     let context = GuiContext::new(Arc::new(Direct { params }));
     let SpawnedEditor { handle, window } = editor

@@ -5,7 +5,8 @@
 //! voices; `delay_samples` of the card is the converter's delay. Two voices are known by name:
 //! `Through`, the input delayed and nothing else, and `Ring`, the input ring-modulated and filtered.
 //!
-//! `mien_toy_slow` and `mien_toy_fail` make the running converters slow or failing.
+//! `mien_toy_slow` and `mien_toy_fail` make the running converters slow or failing, and
+//! `$MIEN_TOY_LOAD` makes a pack take that many seconds to be read.
 
 mod converter;
 mod pack;
@@ -93,6 +94,10 @@ unsafe extern "C" fn load_pack(path: *const c_char, out: *mut *mut RawPack) -> S
         let path = unsafe { CStr::from_ptr(path) }
             .to_str()
             .map_err(|e| e.to_string())?;
+        let wait = std::env::var("MIEN_TOY_LOAD").ok();
+        if let Some(seconds) = wait.and_then(|seconds| seconds.parse().ok()) {
+            std::thread::sleep(Duration::from_secs_f32(seconds));
+        }
         let pack = Box::new(ToyPack::read(path)?);
         // SAFETY: `out` is valid for the call.
         unsafe { *out = Box::into_raw(pack).cast() };

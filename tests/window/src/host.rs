@@ -1,16 +1,10 @@
-//! A CLAP host with a window: a thread that plays a sound through the plugin at the pace of a sound
-//! card, and the main thread that the plugin may call back to.
+//! A plugin that plays: a thread sends a sound through it at the pace of a sound card, and what hands
+//! on the panel do to its parameters is written down.
 
 use anyhow::{Context, Result, anyhow};
-use clack_extensions::gui::{
-    GuiApiType, GuiConfiguration, GuiSize, HostGui, HostGuiImpl, PluginGui, Window as ClapWindow,
-};
-use clack_extensions::latency::{HostLatency, HostLatencyImpl};
-use clack_extensions::params::{ParamInfoBuffer, PluginParams};
-use clack_host::events::event_types::ParamValueEvent;
-use clack_host::prelude::*;
+use mien_host::{Asked, ClapId, GuiSize, Menu, Player, Plugin, PluginEntry, Touch, Touched};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,66 +12,19 @@ use std::time::{Duration, Instant};
 /// Blocks to a second.
 const BLOCKS: u32 = 100;
 
-/// What the plugin asked for.
-#[derive(Default)]
-pub struct Asked {
-    callback: AtomicBool,
-    restart: AtomicBool,
-    /// A size, packed, or 0.
-    size: AtomicU64,
-}
-
-impl SharedHandler<'_> for Asked {
-    fn request_restart(&self) {
-        self.restart.store(true, Ordering::Relaxed);
-    }
-    fn request_process(&self) {}
-    fn request_callback(&self) {
-        self.callback.store(true, Ordering::Relaxed);
-    }
-}
-
-impl HostGuiImpl for Asked {
-    fn resize_hints_changed(&self) {}
-    fn request_resize(&self, size: GuiSize) -> Result<(), HostError> {
-        self.size.store(size.pack_to_u64(), Ordering::Relaxed);
-        Ok(())
-    }
-    fn request_show(&self) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn request_hide(&self) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn closed(&self, _was_destroyed: bool) {}
-}
-
-struct Main;
-impl MainThreadHandler<'_> for Main {}
-impl HostLatencyImpl for Main {
-    fn changed(&self) {}
-}
-
-struct WindowHost;
-impl HostHandlers for WindowHost {
-    type Shared<'a> = Asked;
-    type MainThread<'a> = Main;
-    type AudioProcessor<'a> = ();
-    fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Asked) {
-        builder.register::<HostLatency>().register::<HostGui>();
-    }
-}
-
 /// A plugin that plays.
 pub struct Host {
-    instance: PluginInstance<WindowHost>,
-    gui: PluginGui,
+    plugin: Plugin,
     rate: u32,
     sound: Arc<Vec<f32>>,
     playing: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
-    events: mpsc::Sender<ParamValueEvent>,
-    audio: Option<JoinHandle<StartedPluginAudioProcessor<WindowHost>>>,
+    changes: mpsc::Sender<(ClapId, f64)>,
+    touches: (mpsc::Sender<Touched>, mpsc::Receiver<Touched>),
+    /// Those that no check has accepted yet.
+    open_touches: Vec<Touched>,
+    restarts: usize,
+    audio: Option<JoinHandle<Player>>,
 }
 
 impl Host {
@@ -87,25 +34,16 @@ impl Host {
         // SAFETY: loading a library runs its code; it is the plugin that is to be looked at.
         let entry = unsafe { PluginEntry::load(file) }
             .map_err(|error| anyhow!("{}: {error}", file.display()))?;
-        let factory = entry.get_plugin_factory().context("no plugin factory")?;
-        let descriptor = factory.plugin_descriptors().next().context("no plugin")?;
-        let id = descriptor.id().context("the plugin has no identifier")?;
-        let info = HostInfo::new("Mien window", "Mien", "", "1")?;
-        let mut instance =
-            PluginInstance::<WindowHost>::new(|()| Asked::default(), |_| Main, &entry, id, &info)
-                .map_err(|error| anyhow!("{error}"))?;
-        let gui = instance
-            .plugin_handle()
-            .get_extension()
-            .context("the plugin has no window")?;
         let mut host = Self {
-            instance,
-            gui,
+            plugin: Plugin::new(&entry)?,
             rate,
             sound: Arc::new(sound),
             playing: Arc::new(AtomicBool::new(true)),
             stop: Arc::default(),
-            events: mpsc::channel().0,
+            changes: mpsc::channel().0,
+            touches: mpsc::channel(),
+            open_touches: Vec::new(),
+            restarts: 0,
             audio: None,
         };
         if let Err(error) = host.start() {
@@ -115,33 +53,27 @@ impl Host {
     }
 
     fn start(&mut self) -> Result<()> {
-        let configuration = PluginAudioConfiguration {
-            sample_rate: f64::from(self.rate),
-            min_frames_count: 1,
-            max_frames_count: self.rate / BLOCKS,
-        };
-        let processor = self
-            .instance
-            .activate(|_, _| (), configuration)
-            .map_err(|error| anyhow!("the plugin does not switch on: {error}"))?;
-        let processor = processor
-            .start_processing()
-            .map_err(|error| anyhow!("the plugin does not start: {error}"))?;
-        let (sender, events) = mpsc::channel();
-        self.events = sender;
+        let player = self.plugin.activate(self.rate, self.rate / BLOCKS)?;
+        let (sender, changes) = mpsc::channel();
+        self.changes = sender;
         self.stop = Arc::default();
-        let (sound, playing, stop) = (self.sound.clone(), self.playing.clone(), self.stop.clone());
+        let track = Track {
+            sound: self.sound.clone(),
+            playing: self.playing.clone(),
+            stop: self.stop.clone(),
+            changes,
+            touches: self.touches.0.clone(),
+        };
         let block = (self.rate / BLOCKS) as usize;
         let thread = std::thread::Builder::new().name("host audio".into());
-        let work = move || play(processor, block, &sound, &playing, &stop, &events);
-        self.audio = Some(thread.spawn(work)?);
+        self.audio = Some(thread.spawn(move || track.play(player, block))?);
         Ok(())
     }
 
     fn halt(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(Ok(processor)) = self.audio.take().map(JoinHandle::join) {
-            self.instance.deactivate(processor.stop_processing());
+        if let Some(Ok(player)) = self.audio.take().map(JoinHandle::join) {
+            self.plugin.deactivate(player);
         }
     }
 
@@ -152,75 +84,100 @@ impl Host {
 
     /// Moves a parameter, as automation does.
     pub fn set(&mut self, name: &str, value: f64) -> Result<()> {
-        let handle = self.instance.plugin_handle();
-        let params: PluginParams = handle.get_extension().context("no parameters")?;
-        let mut buffer = ParamInfoBuffer::new();
-        let id = (0..params.count(&handle)).find_map(|index| {
-            let info = params.get_info(&handle, index, &mut buffer)?;
-            let text = info.name.split(|&byte| byte == 0).next()?;
-            (text == name.as_bytes()).then_some(info.id)
-        });
-        let id = id.with_context(|| format!("there is no parameter {name}"))?;
-        let event = ParamValueEvent::new(0, id, Pckn::match_all(), value);
-        Ok(self.events.send(event)?)
+        let id = self.plugin.param(name)?.id;
+        Ok(self.changes.send((id, value))?)
+    }
+
+    /// A parameter's value, as the host sees it.
+    pub fn get(&mut self, name: &str) -> Result<f64> {
+        self.plugin.get(name)
+    }
+
+    /// What it would keep in a session, as text: JSON after the framework's few bytes, in which texts
+    /// lie that are JSON again.
+    pub fn state(&mut self) -> Result<String> {
+        let bytes = self.plugin.save()?;
+        let text = String::from_utf8_lossy(&bytes).replace('\\', "");
+        let start = text.find('{').unwrap_or_default();
+        Ok(text[start..].to_owned())
+    }
+
+    /// Fails unless hands on the panel did nothing to parameters since the last look but one gesture
+    /// or more of this one: take hold, move, let go.
+    pub fn expect_gesture(&mut self, name: &str) -> Result<()> {
+        let id = self.plugin.param(name)?.id;
+        self.open_touches.extend(self.touches.1.try_iter());
+        let touches = &self.open_touches;
+        let (mut held, mut moves, mut gestures) = (false, 0, 0);
+        for touched in touches {
+            let in_order = match touched.touch {
+                Touch::Begin => !std::mem::replace(&mut held, true),
+                Touch::Value(_) => held,
+                Touch::End => std::mem::replace(&mut held, false),
+            };
+            anyhow::ensure!(touched.param == id && in_order, "the host saw {touches:?}");
+            moves += usize::from(matches!(touched.touch, Touch::Value(_)));
+            gestures += usize::from(touched.touch == Touch::End);
+        }
+        anyhow::ensure!(moves > 0 && !held, "the host saw {touches:?}");
+        println!("{name}: {gestures} gesture(s), {moves} value(s)");
+        self.open_touches.clear();
+        Ok(())
+    }
+
+    /// Forgets what hands did.
+    pub fn forget_touches(&mut self) {
+        self.touches.1.try_iter().for_each(drop);
+        self.open_touches.clear();
+    }
+
+    /// The one menu that was asked for since the last look: whose it is, and where.
+    pub fn menu(&mut self) -> Result<(String, [i32; 2])> {
+        let menus = self.plugin.take_menus();
+        let [
+            Menu {
+                param: Some(id),
+                place,
+            },
+        ] = menus[..]
+        else {
+            anyhow::bail!("the host was asked for {menus:?}");
+        };
+        let params = self.plugin.params()?;
+        let param = params.into_iter().find(|param| param.id == id);
+        Ok((param.context("a menu of no parameter")?.name, place))
     }
 
     /// Opens the plugin's window; gives its size.
     pub fn open(&mut self) -> Result<GuiSize> {
-        let configuration = GuiConfiguration {
-            api_type: GuiApiType::X11,
-            is_floating: false,
-        };
-        let handle = self.instance.plugin_handle();
-        self.gui
-            .create(&handle, configuration)
-            .map_err(|error| anyhow!("{error}"))?;
-        self.gui.get_size(&handle).context("the window has no size")
+        self.plugin.open()
     }
 
     /// Puts the plugin's window into this one.
     pub fn embed(&mut self, window: u32) -> Result<()> {
-        let handle = self.instance.plugin_handle();
-        let parent = ClapWindow::from_x11_handle(window.into());
         // SAFETY: the window stays until `close`.
-        unsafe { self.gui.set_parent(&handle, parent) }.map_err(|error| anyhow!("{error}"))?;
-        self.gui.show(&handle).map_err(|error| anyhow!("{error}"))
+        unsafe { self.plugin.embed(window) }
     }
 
     /// Offers the plugin's window a size; gives the one that it takes.
     pub fn resize(&mut self, width: u32, height: u32) -> Result<GuiSize> {
-        let handle = self.instance.plugin_handle();
-        let size = self
-            .gui
-            .adjust_size(&handle, GuiSize { width, height })
-            .context("the window keeps its size")?;
-        self.gui
-            .set_size(&handle, size)
-            .map_err(|error| anyhow!("{error}"))?;
-        Ok(size)
+        self.plugin.resize(GuiSize { width, height })
     }
 
     /// Closes the plugin's window.
-    pub fn close(&mut self) {
-        self.gui.destroy(&self.instance.plugin_handle());
+    pub fn close(&mut self) -> Result<()> {
+        self.plugin.close()
     }
 
     /// Does what the plugin asked the main thread for; gives a size that it wants its window to have.
     pub fn idle(&mut self) -> Result<Option<GuiSize>> {
-        let asked = |of: fn(&Asked) -> &AtomicBool, instance: &PluginInstance<WindowHost>| {
-            instance.access_shared_handler(|shared| of(shared).swap(false, Ordering::Relaxed))
-        };
-        if asked(|shared| &shared.callback, &self.instance) {
-            self.instance.call_on_main_thread_callback();
-        }
-        if asked(|shared| &shared.restart, &self.instance) {
+        self.plugin.idle();
+        let restarts = self.plugin.asked(Asked::restarts);
+        if std::mem::replace(&mut self.restarts, restarts) != restarts {
             self.halt();
             self.start()?;
         }
-        let size = self
-            .instance
-            .access_shared_handler(|shared| shared.size.swap(0, Ordering::Relaxed));
-        Ok((size > 0).then(|| GuiSize::unpack_from_u64(size)))
+        Ok(self.plugin.asked(Asked::take_size))
     }
 }
 
@@ -230,58 +187,44 @@ impl Drop for Host {
     }
 }
 
-/// Plays until it is told to stop, one block each 10 ms.
-fn play(
-    mut processor: StartedPluginAudioProcessor<WindowHost>,
-    block: usize,
-    sound: &[f32],
-    playing: &AtomicBool,
-    stop: &AtomicBool,
-    changes: &mpsc::Receiver<ParamValueEvent>,
-) -> StartedPluginAudioProcessor<WindowHost> {
-    let mut input_ports = AudioPorts::with_capacity(2, 1);
-    let mut output_ports = AudioPorts::with_capacity(2, 1);
-    let mut events = EventBuffer::new();
-    let mut events_out = EventBuffer::new();
-    let mut inputs = vec![vec![0.0_f32; block]; 2];
-    let mut outputs = vec![vec![0.0_f32; block]; 2];
-    let (mut at, mut due) = (0, Instant::now());
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        due += Duration::from_millis(10);
-        for index in 0..block {
-            let silent = sound.is_empty() || !playing.load(Ordering::Relaxed);
-            let sample = if silent { 0.0 } else { sound[at % sound.len()] };
-            at += usize::from(!silent);
-            inputs
-                .iter_mut()
-                .for_each(|channel| channel[index] = sample);
-        }
-        events.clear();
-        changes.try_iter().for_each(|change| events.push(&change));
-        let audio_in = input_ports.with_input_buffers([AudioPortBuffer {
-            latency: 0,
-            channels: AudioPortBufferType::f32_input_only(
+/// What the audio thread plays, and what it hears of.
+struct Track {
+    sound: Arc<Vec<f32>>,
+    playing: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    changes: mpsc::Receiver<(ClapId, f64)>,
+    touches: mpsc::Sender<Touched>,
+}
+
+impl Track {
+    /// Plays until it is told to stop, one block each 10 ms.
+    fn play(self, mut player: Player, block: usize) -> Player {
+        let mut inputs = vec![vec![0.0_f32; block]; 2];
+        let mut outputs = vec![vec![0.0_f32; block]; 2];
+        let (mut at, mut due) = (0, Instant::now());
+        while !self.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            due += Duration::from_millis(10);
+            let silent = self.sound.is_empty() || !self.playing.load(Ordering::Relaxed);
+            for index in 0..block {
+                let sample = if silent {
+                    0.0
+                } else {
+                    self.sound[at % self.sound.len()]
+                };
+                at += usize::from(!silent);
                 inputs
                     .iter_mut()
-                    .map(|channel| InputChannel::variable(channel.as_mut_slice())),
-            ),
-        }]);
-        let mut audio_out = output_ports.with_output_buffers([AudioPortBuffer {
-            latency: 0,
-            channels: AudioPortBufferType::f32_output_only(
-                outputs.iter_mut().map(|channel| channel.as_mut_slice()),
-            ),
-        }]);
-        events_out.clear();
-        let _ = processor.process(
-            &audio_in,
-            &mut audio_out,
-            &events.as_input(),
-            &mut events_out.as_output(),
-            None,
-            None,
-        );
+                    .for_each(|channel| channel[index] = sample);
+            }
+            let changes = self.changes.try_iter();
+            changes.for_each(|(param, value)| player.set(param, value));
+            // A plugin that failed falls silent, and the panel says so.
+            let _ = player.block(&mut inputs, &mut outputs);
+            player.touched().for_each(|touched| {
+                let _ = self.touches.send(touched);
+            });
+        }
+        player
     }
-    processor
 }

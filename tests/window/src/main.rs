@@ -42,8 +42,14 @@ pub struct Options {
     /// How much louder the sound is played.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     gain: f32,
-    /// What to do, one after the other: wait=SECONDS, shot=FILE, move=X,Y, click=X,Y, drag=X,Y,X,Y,
-    /// right=X,Y, key=KEYCODE, size=W,H, set=NAME,VALUE, sound=on|off, cpu=SECONDS,LABEL, close, open.
+    /// What to do, one after the other.
+    ///
+    /// Hands: move=X,Y click=X,Y double=X,Y right=X,Y drag=X,Y,X,Y,… key=NAME+NAME type=TEXT.
+    /// Window: size=W,H close open, dialog waits for a file dialog and gone for its end.
+    /// Pictures and figures: shot=FILE screen=FILE cpu=SECONDS,LABEL.
+    /// Host: set=NAME,VALUE sound=on|off. Time: wait=SECONDS.
+    /// Checks, which end all when they fail: value=NAME,VALUE state=TEXT file=PATH,TEXT menu=NAME
+    /// colour=X,Y,grey|green, and gesture=NAME for what hands did to parameters since the last one (gesture= forgets it).
     steps: Vec<String>,
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
-    AtomEnum, ConfigureWindowAux, ConnectionExt, CreateWindowAux, ImageFormat, Window, WindowClass,
+    AtomEnum, ConfigureWindowAux, ConnectionExt, CreateWindowAux, ImageFormat, InputFocus,
+    MapState, Window, WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -17,6 +18,33 @@ const KEY_RELEASE: u8 = 3;
 const BUTTON_PRESS: u8 = 4;
 const BUTTON_RELEASE: u8 = 5;
 const MOTION: u8 = 6;
+/// The symbol of the left shift key.
+const SHIFT: u32 = 0xFFE1;
+
+/// The symbol of a key by its name, or by the letter that it writes.
+fn keysym(name: &str) -> Option<u32> {
+    let mut letters = name.chars();
+    if let (Some(letter), None) = (letters.next(), letters.next()) {
+        return Some(letter.into());
+    }
+    Some(match name {
+        "BackSpace" => 0xFF08,
+        "Tab" => 0xFF09,
+        "Return" => 0xFF0D,
+        "Escape" => 0xFF1B,
+        "Home" => 0xFF50,
+        "Left" => 0xFF51,
+        "Up" => 0xFF52,
+        "Right" => 0xFF53,
+        "Down" => 0xFF54,
+        "End" => 0xFF57,
+        "Delete" => 0xFFFF,
+        "space" => 0x20,
+        "shift" => SHIFT,
+        "ctrl" => 0xFFE3,
+        _ => return None,
+    })
+}
 
 /// A connection to the server.
 pub struct Screen {
@@ -82,7 +110,7 @@ impl Screen {
         Ok((geometry.width, geometry.height))
     }
 
-    /// The window of this title, wherever a window manager put it.
+    /// The window of this title that is shown, wherever a window manager put it.
     pub fn find(&self, title: &str) -> Result<Option<Window>> {
         let mut waiting = vec![self.root];
         while let Some(window) = waiting.pop() {
@@ -90,7 +118,7 @@ impl Screen {
                 .server
                 .get_property(false, window, AtomEnum::WM_NAME, AtomEnum::ANY, 0, 64)?
                 .reply();
-            if name.is_ok_and(|name| name.value == title.as_bytes()) {
+            if name.is_ok_and(|name| name.value == title.as_bytes()) && self.is_shown(window) {
                 return Ok(Some(window));
             }
             if let Ok(tree) = self.server.query_tree(window)?.reply() {
@@ -98,6 +126,22 @@ impl Screen {
             }
         }
         Ok(None)
+    }
+
+    /// A window of another program's than ours, large enough for a dialog.
+    pub fn dialog(&self, ours: Option<Window>) -> Result<Option<Window>> {
+        let children = self.server.query_tree(self.root)?.reply()?.children;
+        let is_one = |&window: &Window| {
+            let size = self.size(window).unwrap_or_default();
+            Some(window) != ours && size.0 > 100 && size.1 > 100 && self.is_shown(window)
+        };
+        Ok(children.into_iter().find(is_one))
+    }
+
+    fn is_shown(&self, window: Window) -> bool {
+        let asked = self.server.get_window_attributes(window).ok();
+        let attributes = asked.and_then(|asked| asked.reply().ok());
+        attributes.is_some_and(|attributes| attributes.map_state == MapState::VIEWABLE)
     }
 
     /// Writes a picture of a window.
@@ -124,6 +168,16 @@ impl Screen {
         Ok(())
     }
 
+    /// Red, green and blue at a place of a window.
+    pub fn colour(&self, window: Window, x: i16, y: i16) -> Result<[u8; 3]> {
+        let format = ImageFormat::Z_PIXMAP;
+        let pixel = self
+            .server
+            .get_image(format, window, x, y, 1, 1, !0)?
+            .reply()?;
+        Ok([2, 1, 0].map(|part| pixel.data[part]))
+    }
+
     /// Moves the pointer to a place of a window.
     pub fn point(&self, window: Window, x: i16, y: i16) -> Result<()> {
         let at = self
@@ -143,14 +197,74 @@ impl Screen {
         self.pause()
     }
 
-    /// Strikes a key by its code.
-    pub fn key(&self, code: u8) -> Result<()> {
-        for kind in [KEY_PRESS, KEY_RELEASE] {
-            self.server
-                .xtest_fake_input(kind, code, 0, self.root, 0, 0, 0)?;
-            self.pause()?;
+    /// Strikes a key, or several at once with `+` between them: `Tab`, `ctrl+z`.
+    pub fn key(&self, names: &str) -> Result<()> {
+        let mut down = Vec::new();
+        for name in names.split('+') {
+            let (code, shift) =
+                self.code(keysym(name).with_context(|| format!("no key {name}"))?)?;
+            down.extend(shift);
+            down.push(code);
+        }
+        self.strike(&down)
+    }
+
+    /// Types a text.
+    pub fn write(&self, text: &str) -> Result<()> {
+        for letter in text.chars() {
+            // Latin letters have their own numbers, all others theirs plus a constant.
+            let number = u32::from(letter);
+            let keysym = if number < 0x100 {
+                number
+            } else {
+                0x0100_0000 + number
+            };
+            let (code, shift) = self.code(keysym)?;
+            self.strike(&shift.into_iter().chain([code]).collect::<Vec<_>>())?;
         }
         Ok(())
+    }
+
+    /// Presses keys one after the other, and lets go of them in reverse.
+    fn strike(&self, codes: &[u8]) -> Result<()> {
+        let down = codes.iter().map(|code| (KEY_PRESS, code));
+        let up = codes.iter().rev().map(|code| (KEY_RELEASE, code));
+        for (kind, &code) in down.chain(up) {
+            self.server
+                .xtest_fake_input(kind, code, 0, self.root, 0, 0, 0)?;
+        }
+        self.pause()
+    }
+
+    /// The code of the key with this symbol, and that of shift where it needs it.
+    fn code(&self, keysym: u32) -> Result<(u8, Option<u8>)> {
+        let setup = self.server.setup();
+        let (first, count) = (setup.min_keycode, setup.max_keycode - setup.min_keycode + 1);
+        let map = self.server.get_keyboard_mapping(first, count)?.reply()?;
+        let levels = usize::from(map.keysyms_per_keycode);
+        let find = |wanted: u32, level: usize| {
+            let mut keys = map.keysyms.chunks(levels);
+            let at = keys.position(|key| key.get(level) == Some(&wanted))?;
+            Some(first + at as u8)
+        };
+        if let Some(code) = find(keysym, 0) {
+            return Ok((code, None));
+        }
+        let code = find(keysym, 1).with_context(|| format!("no key writes {keysym:#x}"))?;
+        Ok((code, find(SHIFT, 0)))
+    }
+
+    /// Turns the keyboard to a window; without one to that under the pointer.
+    pub fn focus(&self, window: Option<Window>) -> Result<()> {
+        let window = window.unwrap_or(InputFocus::POINTER_ROOT.into());
+        self.server
+            .set_input_focus(InputFocus::POINTER_ROOT, window, x11rb::CURRENT_TIME)?;
+        self.pause()
+    }
+
+    /// Writes a picture of the whole screen.
+    pub fn shot_all(&self, path: &Path) -> Result<()> {
+        self.shot(self.root, path)
     }
 
     /// A frame's time, so that the panel sees one thing after the other.

@@ -1,6 +1,6 @@
 //! The steps that were asked for, one after the other.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ use crate::usage::Usage;
 /// How long a program may take to open its window.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long what is checked may take to become true.
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What is looked at.
 enum Subject {
     Plugin(Box<Host>),
@@ -23,6 +26,8 @@ struct Session {
     screen: Screen,
     subject: Subject,
     window: Option<u32>,
+    /// Where the pointer was moved to last, in the window.
+    pointer: (i16, i16),
 }
 
 /// Opens what was asked for and takes the steps.
@@ -42,6 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
         screen,
         subject,
         window: None,
+        pointer: (0, 0),
     };
     session.open()?;
     let mut done = Ok(());
@@ -98,38 +104,43 @@ impl Session {
 
     fn close(&mut self) -> Result<()> {
         if let (Subject::Plugin(host), Some(window)) = (&mut self.subject, self.window.take()) {
-            host.close();
+            host.close()?;
             self.screen.close(window)?;
         }
         Ok(())
     }
 
+    /// Takes a step. A check may come true a little later: a busy machine draws late.
     fn step(&mut self, step: &str) -> Result<()> {
+        const CHECKS: [&str; 5] = ["gesture=", "value=", "state=", "menu=", "colour="];
+        let is_check = CHECKS.iter().any(|verb| step.starts_with(verb));
+        let begun = Instant::now();
+        loop {
+            let done = self.try_step(step);
+            if done.is_ok() || !is_check || begun.elapsed() > CHECK_PATIENCE {
+                return done;
+            }
+            self.wait(0.1)?;
+        }
+    }
+
+    fn try_step(&mut self, step: &str) -> Result<()> {
         let (verb, words) = step.split_once('=').unwrap_or((step, ""));
         let parts: Vec<&str> = words.split(',').collect();
-        let number = |index: usize| -> Result<f64> {
-            let part = parts.get(index).context("a number is missing")?;
-            Ok(part.parse()?)
-        };
-        let place = |index: usize| -> Result<(i16, i16)> {
-            Ok((number(index)? as i16, number(index + 1)? as i16))
-        };
         match verb {
-            "wait" => return self.wait(number(0)?),
+            "wait" => return self.wait(number(&parts, 0)?),
             "open" => return self.open(),
             "close" => return self.close(),
-            "cpu" => return self.cpu(number(0)?, parts.get(1).unwrap_or(&"")),
-            "sound" => {
-                if let Subject::Plugin(host) = &self.subject {
-                    host.play(words == "on");
-                }
-                return Ok(());
-            }
-            "set" => {
+            "cpu" => return self.cpu(number(&parts, 0)?, parts.get(1).unwrap_or(&"")),
+            "dialog" => return self.dialog(),
+            "gone" => return self.gone(),
+            "file" => return self.file(parts[0], parts.get(1).unwrap_or(&"")),
+            "screen" => return self.screen.shot_all(Path::new(words)),
+            "sound" | "set" | "gesture" | "value" | "state" | "menu" => {
                 let Subject::Plugin(host) = &mut self.subject else {
                     bail!("only a plugin has a host to do this");
                 };
-                return host.set(parts[0], number(1)?);
+                return told(host, verb, words, self.pointer);
             }
             _ => {}
         }
@@ -137,37 +148,106 @@ impl Session {
         match verb {
             "shot" => self.screen.shot(window, Path::new(words))?,
             "size" => {
-                let (mut width, mut height) = (number(0)? as u32, number(1)? as u32);
+                let (mut width, mut height) =
+                    (number(&parts, 0)? as u32, number(&parts, 1)? as u32);
                 if let Subject::Plugin(host) = &mut self.subject {
                     let taken = host.resize(width, height)?;
                     (width, height) = (taken.width, taken.height);
                 }
                 self.screen.resize(window, width, height)?;
             }
-            "key" => self.screen.key(number(0)? as u8)?,
-            "move" | "click" | "right" => {
-                let (x, y) = place(0)?;
-                self.screen.point(window, x, y)?;
+            "colour" => {
+                let (x, y) = place(&parts, 0)?;
+                let [red, green, blue] = self.screen.colour(window, x, y)?.map(i32::from);
+                let name = match (red - green, blue - green) {
+                    (-20..=20, -20..=20) => "grey",
+                    (..-20, ..-20) => "green",
+                    _ => "another",
+                };
+                let wanted = parts.get(2).context("a colour is missing")?;
+                ensure!(name == *wanted, "it is {red}, {green}, {blue}: {name}");
+            }
+            "key" => self.screen.key(words)?,
+            "type" => self.screen.write(words)?,
+            "move" | "click" | "double" | "right" => {
+                self.point(window, place(&parts, 0)?)?;
                 let button = if verb == "right" { 3 } else { 1 };
-                if verb != "move" {
+                let times = ["move", "click", "double"]
+                    .iter()
+                    .position(|name| *name == verb);
+                for _ in 0..times.unwrap_or(1) {
                     self.screen.button(button, true)?;
                     self.screen.button(button, false)?;
                 }
             }
             "drag" => {
-                let (from, to) = (place(0)?, place(2)?);
-                self.screen.point(window, from.0, from.1)?;
+                // From one place to the next, on and on.
+                let stops = parts.len() / 2;
+                let mut from = place(&parts, 0)?;
+                self.point(window, from)?;
                 self.screen.button(1, true)?;
-                for share in 1..=8 {
-                    let along = |from: i16, to: i16| from + (to - from) * share / 8;
-                    let at = (along(from.0, to.0), along(from.1, to.1));
-                    self.screen.point(window, at.0, at.1)?;
+                for stop in 1..stops {
+                    let to = place(&parts, 2 * stop)?;
+                    for share in 1..=8 {
+                        let along = |from: i16, to: i16| from + (to - from) * share / 8;
+                        self.point(window, (along(from.0, to.0), along(from.1, to.1)))?;
+                    }
+                    from = to;
                 }
                 self.screen.button(1, false)?;
             }
             _ => bail!("there is no such step"),
         }
         self.wait(0.05)
+    }
+
+    fn point(&mut self, window: u32, place: (i16, i16)) -> Result<()> {
+        self.pointer = place;
+        self.screen.point(window, place.0, place.1)
+    }
+
+    /// Waits for a dialog, and turns the keyboard to it, as a window manager would.
+    fn dialog(&mut self) -> Result<()> {
+        let window = self.dialog_when(|found| found)?;
+        // It takes keys once it has drawn.
+        self.wait(1.0)?;
+        self.screen.focus(window)
+    }
+
+    /// Waits until there is no dialog, and turns the keyboard back.
+    fn gone(&mut self) -> Result<()> {
+        self.dialog_when(|found| !found)?;
+        self.screen.focus(None)
+    }
+
+    /// Waits until a dialog is there or is not; gives it.
+    fn dialog_when(&mut self, enough: fn(bool) -> bool) -> Result<Option<u32>> {
+        let begun = Instant::now();
+        loop {
+            let found = self.screen.dialog(self.window)?;
+            if enough(found.is_some()) {
+                return Ok(found);
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("waited for nothing");
+            }
+            self.wait(0.1)?;
+        }
+    }
+
+    /// Fails unless there is such a file, with this text in it, within a while.
+    fn file(&mut self, path: &str, text: &str) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let read = std::fs::read(path);
+            if read.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) {
+                return Ok(());
+            }
+            if begun.elapsed() > CHECK_PATIENCE {
+                bail!("there is no such file, or the text is not in it");
+            }
+            self.wait(0.1)?;
+        }
     }
 
     /// Lets time pass, and does meanwhile what a host's main thread does.
@@ -195,4 +275,47 @@ impl Session {
         Usage::of(process).print_since(&before, label);
         Ok(())
     }
+}
+
+fn number(parts: &[&str], index: usize) -> Result<f64> {
+    let part = parts.get(index).context("a number is missing")?;
+    Ok(part.parse()?)
+}
+
+fn place(parts: &[&str], index: usize) -> Result<(i16, i16)> {
+    Ok((
+        number(parts, index)? as i16,
+        number(parts, index + 1)? as i16,
+    ))
+}
+
+/// What only a host can do, or tell. `pointer` is where the pointer is.
+fn told(host: &mut Host, verb: &str, words: &str, pointer: (i16, i16)) -> Result<()> {
+    let parts: Vec<&str> = words.split(',').collect();
+    match verb {
+        "sound" => host.play(words == "on"),
+        "set" => host.set(parts[0], number(&parts, 1)?)?,
+        "gesture" if words.is_empty() => host.forget_touches(),
+        "gesture" => host.expect_gesture(words)?,
+        "value" => {
+            let (value, wanted) = (host.get(parts[0])?, number(&parts, 1)?);
+            ensure!((value - wanted).abs() < 0.005, "it is {value}");
+        }
+        "state" => {
+            let state = host.state()?;
+            ensure!(state.contains(words), "the state is {state}");
+        }
+        "menu" => {
+            let (name, place) = host.menu()?;
+            let pointer = [pointer.0, pointer.1].map(i32::from);
+            ensure!(name == words, "it is the menu of {name}");
+            ensure!(
+                place == pointer,
+                "it opens at {place:?}, the pointer is at {pointer:?}"
+            );
+            println!("the host was asked for the menu of {name} at {place:?}");
+        }
+        _ => bail!("there is no such step"),
+    }
+    Ok(())
 }

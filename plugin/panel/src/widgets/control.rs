@@ -225,9 +225,9 @@ fn keys(ui: &Ui, cx: &mut Cx, spec: &ParamSpec, response: &Response, axis: Axis)
     } else if reset {
         cx.set_once(param, spec.default);
     } else if enter {
-        entry::open(cx, param, None);
+        entry::open(cx, param, None, Some(response.id));
     } else if let Some(typed) = typed.filter(|typed| !typed.is_empty()) {
-        entry::open(cx, param, Some(&typed));
+        entry::open(cx, param, Some(&typed), Some(response.id));
     }
 }
 
@@ -291,7 +291,7 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
             &format!("{}  {}", spec.name, spec.format(cx.value(param))),
         );
         if menu::item(ui, cx.theme, "Type a value…", "", true) {
-            entry::open(cx, param, None);
+            entry::open(cx, param, None, Some(response.id));
         }
         if menu::item(ui, cx.theme, "Reset", &spec.format(spec.default), true) {
             cx.set_once(param, spec.default);

@@ -1,6 +1,6 @@
 //! Typing a value: click the number, type, press Enter.
 
-use egui::{Align2, Key, Rect, TextEdit, Ui};
+use egui::{Align2, Id, Key, Rect, TextEdit, Ui};
 
 use crate::context::Cx;
 use crate::fonts;
@@ -13,15 +13,18 @@ pub(crate) struct Typing {
     text: String,
     /// The field still has to take the focus and select its text.
     fresh: bool,
+    /// What the focus goes back to, so that the keyboard stays where it was.
+    back: Option<Id>,
 }
 
-/// Opens the field for a parameter. `first` is what was typed already.
-pub(crate) fn open(cx: &mut Cx, param: ParamId, first: Option<&str>) {
+/// Opens the field for a parameter. `first` is what was typed already; `back` had the focus.
+pub(crate) fn open(cx: &mut Cx, param: ParamId, first: Option<&str>, back: Option<Id>) {
     let text = first.map_or_else(|| param.spec().format(cx.value(param)), str::to_owned);
     cx.view.typing = Some(Typing {
         param,
         text,
         fresh: true,
+        back,
     });
 }
 
@@ -76,6 +79,10 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) -> bool {
         let cancelled = ui.input(|input| input.key_pressed(Key::Escape));
         if let Some(value) = spec.parse(&typing.text).filter(|_| !cancelled) {
             cx.set_once(typing.param, value);
+        }
+        let by_key = cancelled || ui.input(|input| input.key_pressed(Key::Enter));
+        if let Some(back) = typing.back.filter(|_| by_key) {
+            ui.memory_mut(|memory| memory.request_focus(back));
         }
         return true;
     }

@@ -203,7 +203,7 @@ pub(crate) fn number_field(ui: &mut Ui, cx: &mut Cx, spec: &ParamSpec, rect: Rec
         color,
     );
     if response.clicked() {
-        entry::open(cx, spec.param, None);
+        entry::open(cx, spec.param, None, None);
     }
 }
 
