@@ -41,9 +41,20 @@ impl Fader {
         (self.gain, self.tail) = (0.0, self.last);
     }
 
+    /// The next sound follows a silence, whatever the latest one was.
+    pub fn cut_to_silence(&mut self) {
+        (self.gain, self.tail, self.last) = (0.0, 0.0, 0.0);
+    }
+
     /// Fills a block in which there is no sound.
     pub fn silence(&mut self, block: &mut [f32]) {
         self.cut();
+        self.rest(block);
+    }
+
+    /// Fills a block before the first sound: what was cut before it dies away, and nothing else
+    /// changes.
+    pub fn rest(&mut self, block: &mut [f32]) {
         for sample in block {
             *sample = self.decay();
         }

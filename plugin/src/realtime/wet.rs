@@ -48,14 +48,24 @@ impl WetReader {
         }
     }
 
-    /// Starts a new epoch at input sample `pushed`. The host's next `lost` samples have no input in
-    /// it, and are silent before the prefill. Real-time safe.
-    pub fn reset(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
+    /// Starts a new epoch at input sample `pushed`, as if nothing had been heard. Real-time safe.
+    pub fn reset(&mut self, end: &AudioEnd, pushed: u64) {
+        self.fader.reset();
+        self.start_epoch(end, pushed, 0);
+    }
+
+    /// Starts a new epoch at input sample `pushed` in the middle of a sound. The host's next `lost`
+    /// samples have no input in it, and are silent before the prefill. Real-time safe.
+    pub fn resync(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
+        self.fader.cut();
+        self.start_epoch(end, pushed, lost);
+    }
+
+    fn start_epoch(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
         self.epoch = self.epoch.wrapping_add(1);
         self.synced = false;
         self.want = -self.prefill - lost as i64;
         self.head = 0;
-        self.fader.reset();
         self.missing_before = false;
         end.clocks.want.store(self.want, Ordering::Relaxed);
         end.clocks.reset_at.store(pushed, Ordering::Relaxed);
@@ -104,7 +114,7 @@ impl WetReader {
             let rest = &mut block[filled..];
             if at < 0 {
                 let silent = rest.len().min(-at as usize);
-                rest[..silent].fill(0.0);
+                self.fader.rest(&mut rest[..silent]);
                 filled += silent;
                 continue;
             }
@@ -274,7 +284,7 @@ mod tests {
     fn a_reset_throws_the_former_epoch_away() {
         let (mut reader, mut audio, mut engine) = ends();
         engine.output.push_slice(&numbers(0..10));
-        reader.reset(&audio, 0, 0);
+        reader.reset(&audio, 0);
         let mut block = vec![0.0; 8];
         assert_eq!(reader.read(&mut audio, &mut block).missing, 3);
         engine.clocks.out_start.store(10, Ordering::Relaxed);
