@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use mien_audio::{StreamResampler, StreamResamplerError};
 use mien_face::{Controls, Converter, FRAME, SAMPLE_RATE, StepReport};
 
+use crate::realtime::fader::Fader;
 use crate::realtime::latency::PipelineShape;
 
 /// Samples that are resampled at once.
@@ -71,6 +72,8 @@ pub trait Port {
 /// The path from input to output of one stream.
 pub struct Pipeline {
     rate: u32,
+    /// Joins the input where some of it is left out.
+    joint: Fader,
     to_model: StreamResampler,
     from_model: StreamResampler,
     converter: Option<Box<dyn Convert>>,
@@ -96,6 +99,7 @@ impl Pipeline {
         let from_model = StreamResampler::new(SAMPLE_RATE, rate)?;
         Ok(Self {
             rate,
+            joint: Fader::new(rate),
             model_rate: vec![0.0; to_model.most_output(BITE)],
             host_rate: vec![0.0; from_model.most_output(FRAME)],
             to_model,
@@ -170,6 +174,7 @@ impl Pipeline {
 
     /// Forgets everything that was heard: after it the same input gives the same bits.
     pub fn reset(&mut self) {
+        self.joint.reset();
         self.to_model.reset();
         self.from_model.reset();
         for converter in self
@@ -182,6 +187,13 @@ impl Pipeline {
         self.fit_padding();
         self.padding.reset();
         self.filled = 0;
+    }
+
+    /// The next input does not go on where the latest one ended. What is in the pipeline still comes
+    /// out, and what comes in is faded over it: otherwise the seam would be heard a delay later, when
+    /// whoever left the input out has long faded the output in again.
+    pub fn cut(&mut self) {
+        self.joint.cut();
     }
 
     fn fit_padding(&mut self) {
@@ -198,8 +210,12 @@ impl Pipeline {
     /// The converter's own words. Silence was emitted in place of the frame.
     pub fn push(&mut self, input: &[f32], port: &mut dyn Port) -> Result<(), String> {
         let mut result = Ok(());
+        let mut joined = [0.0; BITE];
         for bite in input.chunks(BITE) {
-            let made = self.to_model.process(bite, &mut self.model_rate).produced;
+            let joined = &mut joined[..bite.len()];
+            joined.copy_from_slice(bite);
+            self.joint.sound(joined);
+            let made = self.to_model.process(joined, &mut self.model_rate).produced;
             for at in 0..made {
                 self.frame[self.filled] = self.model_rate[at];
                 self.filled += 1;
@@ -295,14 +311,14 @@ impl Padding {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Delays by a fixed number of samples.
-    struct Delay(Padding);
+    pub(in crate::engine) struct Delay(Padding);
 
     impl Delay {
-        fn boxed(length: usize) -> Option<Box<dyn Convert>> {
+        pub(in crate::engine) fn boxed(length: usize) -> Option<Box<dyn Convert>> {
             let mut line = Padding::default();
             line.set(length);
             Some(Box::new(Self(line)))

@@ -338,6 +338,7 @@ impl Stream {
         };
         // There is room: `is_late` looked, and this thread is the only one that writes.
         let _ = self.end.gaps.try_push(gap);
+        self.pipeline.cut();
         self.taken += skipped;
         self.heard += skipped as i64;
         self.emitted += skipped as i64;
@@ -395,3 +396,69 @@ impl Port for StreamPort<'_> {
 }
 
 const _: () = assert!(FRAME <= BITE);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::pipeline::tests::Delay;
+    use crate::params::DelayMode;
+    use crate::realtime::Plan;
+    use crate::realtime::rings::connect;
+    use crate::realtime::wet::WetReader;
+    use crossbeam::channel::unbounded;
+
+    const RATE: u32 = 48_000;
+    const BLOCK: usize = 128;
+    /// Delay of the converter, in samples at 24 kHz.
+    const DELAY: usize = 300;
+
+    /// A worker with a converter that does nothing but delay.
+    fn worker() -> (Worker, Receiver<Job>) {
+        let (to_loader, jobs) = unbounded();
+        let worker = Worker {
+            stream: None,
+            idle_converter: Delay::boxed(DELAY),
+            handover: None,
+            times: StepTimes::default(),
+            followed: None,
+            last_input: Instant::now(),
+            to_loader,
+            shared: Shared::new(),
+        };
+        (worker, jobs)
+    }
+
+    #[test]
+    fn after_a_gap_the_voice_goes_on_in_line_and_without_a_click() {
+        let shape = Pipeline::shape(RATE, DELAY).unwrap();
+        let plan = Plan::new(RATE, BLOCK as u32, DelayMode::Low, shape);
+        let tone = |n: usize| 0.5 * (n as f32 * 440.0 / RATE as f32 * std::f32::consts::TAU).sin();
+        let input: Vec<f32> = (0..RATE as usize / 2).map(tone).collect();
+        // Each length of the standstill joins two other phases of the tone.
+        for stuck in 20..60 {
+            let (mut audio, engine) = connect(plan, BLOCK as u32);
+            let mut reader = WetReader::new(plan.prefill(), RATE);
+            let (mut worker, _jobs) = worker();
+            let (attached, _done) = unbounded();
+            worker.obey(Command::Attach(Box::new(engine), attached));
+            let mut output = Vec::new();
+            for (number, block) in input.chunks(BLOCK).enumerate() {
+                audio.input.push_slice(block);
+                while !(50..50 + stuck).contains(&number) && worker.turn() {}
+                let mut wet = vec![0.0; block.len()];
+                reader.read(&mut audio, &mut wet);
+                output.extend(wet);
+            }
+            assert!(worker.shared.counters.read().expired > 0);
+            let steepest = output
+                .windows(2)
+                .map(|pair| (pair[1] - pair[0]).abs())
+                .fold(0.0, f32::max);
+            assert!(steepest < 0.1, "{steepest} after {stuck} blocks");
+            let late = plan.total() as usize;
+            for n in RATE as usize / 2 - 5_000..RATE as usize / 2 {
+                assert!((output[n] - input[n - late]).abs() < 0.05, "{stuck}: {n}");
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod dry;
+pub mod fader;
 pub mod gate;
 pub mod latency;
 pub mod meters;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ringbuf::traits::Producer;
 
 use super::dry::{DryDelay, MAX_CHANNELS};
+use super::fader::Fader;
 use super::gate::Gate;
 use super::latency::Plan;
 use super::meters::peak;
@@ -50,6 +51,8 @@ pub struct Processor {
     pushed: u64,
     dry: DryDelay,
     gate: Gate,
+    /// Lets the input rise where the engine starts anew in the middle of a sound.
+    entry: Fader,
     pace: Pace,
     in_gain: Ramp,
     out_gain: Ramp,
@@ -84,6 +87,7 @@ impl Processor {
             pushed: 0,
             dry: DryDelay::new(plan.total() as usize),
             gate: Gate::new(rate),
+            entry: Fader::new(rate),
             pace: Pace::new(),
             in_gain: Ramp::new(1.0, SMOOTH_MS, rate),
             out_gain: Ramp::new(1.0, SMOOTH_MS, rate),
@@ -103,9 +107,12 @@ impl Processor {
 
     /// Starts anew, as if nothing had been heard. Real-time safe.
     pub fn reset(&mut self, params: &MienParams) {
-        self.restart_stream(0);
+        self.reader.reset(&self.end, self.pushed);
+        self.live.jump(0.0);
+        self.fresh = true;
         self.dry.reset();
         self.gate.reset();
+        self.entry.reset();
         self.pace.reset();
         self.in_gain.jump(gain(params.in_gain.value()));
         self.out_gain.jump(gain(params.out_gain.value()));
@@ -113,11 +120,12 @@ impl Processor {
         self.bypass.jump(f32::from(params.bypass.value()));
     }
 
-    /// Gives up what is queued. The host's next `lost` samples are part of that.
-    fn restart_stream(&mut self, lost: usize) {
-        self.reader.reset(&self.end, self.pushed, lost);
-        self.live.jump(0.0);
-        self.fresh = true;
+    /// Gives up what is queued. The host's next `lost` samples are part of that. The dry voice steps
+    /// in until the engine has noticed; all of it is faded.
+    fn resync(&mut self, lost: usize) {
+        self.reader.resync(&self.end, self.pushed, lost);
+        self.entry.cut_to_silence();
+        self.fresh = false;
     }
 
     /// Converts a block in place. `channels` are all of one length; the first of them hold the
@@ -167,6 +175,7 @@ impl Processor {
         self.shared.meters.input(peak(mono));
         self.shared.scope.input(mono);
         self.gate.process(mono, gate_db);
+        self.entry.sound(mono);
     }
 
     /// Hands the block to the engine. A full ring means that the engine slept for a second: what
@@ -176,7 +185,7 @@ impl Processor {
         self.pushed += pushed as u64;
         if pushed < samples {
             self.shared.counters.resync();
-            self.restart_stream(samples);
+            self.resync(samples);
         }
     }
 
@@ -282,5 +291,85 @@ fn gain(db: f32) -> f32 {
         1.0
     } else {
         10_f32.powf(db / 20.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::DelayMode;
+    use crate::realtime::latency::PipelineShape;
+    use crate::realtime::rings::{EngineEnd, connect};
+    use ringbuf::traits::{Consumer, Observer};
+
+    const RATE: u32 = 48_000;
+    const BLOCK: usize = 128;
+    const DELAY: usize = 600;
+
+    /// An engine that delays and does nothing else.
+    #[derive(Default)]
+    struct Delay {
+        epoch: Option<u32>,
+        taken: u64,
+        written: u64,
+    }
+
+    impl Delay {
+        fn turn(&mut self, end: &mut EngineEnd) {
+            let epoch = end.clocks.epoch.load(Ordering::Acquire);
+            if self.epoch != Some(epoch) {
+                self.epoch = Some(epoch);
+                let start = end.clocks.reset_at.load(Ordering::Relaxed);
+                self.taken += end.input.skip((start - self.taken) as usize) as u64;
+                end.clocks.live_from.store(0, Ordering::Relaxed);
+                end.clocks.out_start.store(self.written, Ordering::Relaxed);
+                end.clocks.epoch_reached.store(epoch, Ordering::Release);
+                self.written += end.output.push_slice(&[0.0; DELAY]) as u64;
+            }
+            let mut input = vec![0.0; end.input.occupied_len()];
+            self.taken += end.input.pop_slice(&mut input) as u64;
+            self.written += end.output.push_slice(&input) as u64;
+        }
+    }
+
+    #[test]
+    fn a_new_start_after_a_standstill_does_not_click() {
+        let shape = PipelineShape {
+            delay: DELAY as u32,
+            hold_back: 0,
+            converter: 0,
+        };
+        let plan = Plan::new(RATE, BLOCK as u32, DelayMode::Low, shape);
+        let tone = |n: usize| 0.5 * (n as f32 * 440.0 / RATE as f32 * std::f32::consts::TAU).sin();
+        let input: Vec<f32> = (0..2 * RATE as usize).map(tone).collect();
+        let params = MienParams::new(Arc::default());
+        // Each length of the standstill cuts the tone at another phase.
+        for stuck in 380..420 {
+            let (audio, mut engine) = connect(plan, BLOCK as u32);
+            let shared = Shared::new();
+            let this = std::thread::current();
+            let mut processor = Processor::new(plan, BLOCK as u32, 1, audio, this, shared.clone());
+            let mut delay = Delay::default();
+            delay.turn(&mut engine);
+            let mut output = input.clone();
+            for (number, block) in output.chunks_mut(BLOCK).enumerate() {
+                // No block of this test may wait, fast as it is.
+                processor.pace.reset();
+                processor.process(&mut [block], &params, Mode::Realtime);
+                if !(100..100 + stuck).contains(&number) {
+                    delay.turn(&mut engine);
+                }
+            }
+            assert!(shared.counters.read().resyncs > 0);
+            let steepest = output
+                .windows(2)
+                .map(|pair| (pair[1] - pair[0]).abs())
+                .fold(0.0, f32::max);
+            assert!(steepest < 0.1, "{steepest} after {stuck} blocks");
+            let late = plan.total() as usize;
+            for n in output.len() - 5_000..output.len() {
+                assert!((output[n] - input[n - late]).abs() < 1e-5, "{stuck}: {n}");
+            }
+        }
     }
 }

@@ -4,12 +4,8 @@ use std::sync::atomic::Ordering;
 
 use ringbuf::traits::{Consumer, Observer};
 
+use super::fader::Fader;
 use super::rings::AudioEnd;
-
-/// A missing voice fades out within this time, in ms: shorter clicks, longer smears.
-const FADE_OUT_MS: f32 = 3.0;
-/// And comes back within this one.
-const FADE_IN_MS: f32 = 5.0;
 
 /// Reads the engine's output in step with the host.
 pub struct WetReader {
@@ -52,14 +48,24 @@ impl WetReader {
         }
     }
 
-    /// Starts a new epoch at input sample `pushed`. The host's next `lost` samples have no input in
-    /// it, and are silent before the prefill. Real-time safe.
-    pub fn reset(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
+    /// Starts a new epoch at input sample `pushed`, as if nothing had been heard. Real-time safe.
+    pub fn reset(&mut self, end: &AudioEnd, pushed: u64) {
+        self.fader.reset();
+        self.start_epoch(end, pushed, 0);
+    }
+
+    /// Starts a new epoch at input sample `pushed` in the middle of a sound. The host's next `lost`
+    /// samples have no input in it, and are silent before the prefill. Real-time safe.
+    pub fn resync(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
+        self.fader.cut();
+        self.start_epoch(end, pushed, lost);
+    }
+
+    fn start_epoch(&mut self, end: &AudioEnd, pushed: u64, lost: usize) {
         self.epoch = self.epoch.wrapping_add(1);
         self.synced = false;
         self.want = -self.prefill - lost as i64;
         self.head = 0;
-        self.fader.reset();
         self.missing_before = false;
         end.clocks.want.store(self.want, Ordering::Relaxed);
         end.clocks.reset_at.store(pushed, Ordering::Relaxed);
@@ -108,7 +114,7 @@ impl WetReader {
             let rest = &mut block[filled..];
             if at < 0 {
                 let silent = rest.len().min(-at as usize);
-                rest[..silent].fill(0.0);
+                self.fader.rest(&mut rest[..silent]);
                 filled += silent;
                 continue;
             }
@@ -165,55 +171,6 @@ impl WetReader {
             end.gaps.try_pop();
         }
         u64::MAX
-    }
-}
-
-/// Takes the edges off missing sound.
-struct Fader {
-    gain: f32,
-    rise: f32,
-    last: f32,
-    fall: f32,
-}
-
-impl Fader {
-    fn new(rate: u32) -> Self {
-        Self {
-            gain: 1.0,
-            rise: 1000.0 / (FADE_IN_MS * rate as f32),
-            last: 0.0,
-            // Down by 60 dB within the time.
-            fall: 10_f32.powf(-3.0 * 1000.0 / (FADE_OUT_MS * rate as f32)),
-        }
-    }
-
-    fn reset(&mut self) {
-        (self.gain, self.last) = (1.0, 0.0);
-    }
-
-    /// The last sample decays: what comes is not known, so there is nothing else to fade.
-    fn silence(&mut self, block: &mut [f32]) {
-        for sample in block {
-            self.last *= self.fall;
-            // Far below hearing, and far above the slow denormal numbers.
-            if self.last.abs() < 1e-9 {
-                self.last = 0.0;
-            }
-            *sample = self.last;
-        }
-        self.gain = 0.0;
-    }
-
-    fn sound(&mut self, block: &mut [f32]) {
-        if self.gain < 1.0 {
-            for sample in block.iter_mut() {
-                self.gain = (self.gain + self.rise).min(1.0);
-                *sample *= self.gain;
-            }
-        }
-        if let Some(&last) = block.last() {
-            self.last = last;
-        }
     }
 }
 
@@ -301,10 +258,33 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_shorter_than_its_fade_does_not_click() {
+        for hole in 1..300 {
+            let (mut reader, mut audio, mut engine) = ends();
+            engine.output.push_slice(&[1.0; 1000]);
+            let gap = Gap {
+                epoch: 0,
+                at: 1000,
+                samples: hole,
+            };
+            engine.gaps.try_push(gap).unwrap();
+            engine.output.push_slice(&[1.0; 1000]);
+            let mut block = vec![0.0; 2000];
+            let read = reader.read(&mut audio, &mut block);
+            assert_eq!(read.missing, hole as usize);
+            let steepest = block[5..]
+                .windows(2)
+                .map(|pair| (pair[1] - pair[0]).abs())
+                .fold(0.0, f32::max);
+            assert!(steepest < 0.1, "{steepest} at a hole of {hole}");
+        }
+    }
+
+    #[test]
     fn a_reset_throws_the_former_epoch_away() {
         let (mut reader, mut audio, mut engine) = ends();
         engine.output.push_slice(&numbers(0..10));
-        reader.reset(&audio, 0, 0);
+        reader.reset(&audio, 0);
         let mut block = vec![0.0; 8];
         assert_eq!(reader.read(&mut audio, &mut block).missing, 3);
         engine.clocks.out_start.store(10, Ordering::Relaxed);
