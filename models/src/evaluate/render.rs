@@ -2,6 +2,7 @@
 
 use mien_dsp::creak::{self, CreakFrame};
 use mien_dsp::mel::mel_spectrogram;
+use mien_dsp::noise::NoiseFloor;
 use mien_face::{Controls, EMOTIONS, FRAME};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -9,12 +10,13 @@ use tch::{Tensor, no_grad};
 
 use super::signal::largest_difference;
 use crate::networks::{
-    CENTRE, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_mel,
+    BANDS, CENTRE, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_mel,
     normalise_value, prosody_features,
 };
 use crate::pack::LoadedPack;
 use crate::streaming::{
-    Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, hush, own_colour,
+    Articulation, Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
+    hush,
 };
 use crate::train::features::{Features, pitch_track};
 
@@ -117,7 +119,13 @@ pub fn streaming_error(pack: &LoadedPack, sound: &[f32], voice: usize, seed: u64
 fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     let networks = &pack.networks;
     let controls = Controls::default();
-    let bands: Vec<Vec<f32>> = mel_spectrogram(sound)
+    let mels = mel_spectrogram(sound);
+    let mut noise_floor = NoiseFloor::new();
+    let snr: Vec<f32> = mels
+        .iter()
+        .map(|frame| noise_floor.process(frame).snr)
+        .collect();
+    let bands: Vec<Vec<f32>> = mels
         .iter()
         .map(|frame| frame.iter().map(|v| v.max(FLOOR)).collect())
         .collect();
@@ -127,7 +135,8 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     }
     let mut mapper = ProsodyMapper::new(networks.prosody);
     let mut source = Source::new(NOISE_SEED);
-    let (mut prosody, mut as_heard, mut levels) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut prosody, mut as_heard) = (Vec::new(), Vec::new());
+    let (mut levels, mut voicings) = (Vec::new(), Vec::new());
     let (mut pulses, mut noise) = (Vec::new(), Vec::new());
     let track = pitch_track(sound, bands.len() - 1);
     let creaks = creak::track(sound);
@@ -147,6 +156,7 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
         prosody.extend(prosody_features(sung.f0_hz, voicing, sung.loudness));
         as_heard.extend(prosody_features(f0_hz, voicing, level));
         levels.push(hush(sung.loudness) * (1.0 - own) * MEL_SCALE as f32);
+        voicings.push(voicing);
         let hop = source.next_hop_creaking(sung.f0_hz, creak);
         pulses.extend(hop.pulses);
         noise.extend(hop.noise);
@@ -165,11 +175,15 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
             let voice = &networks.voices[voice];
             networks.generator.generate(&content, prosody, voice).0
         };
-        let mut mel = say(&prosody) + Tensor::from_slice(&levels).reshape([1, steps, 1]);
-        if own > 0.0 {
-            let as_heard = Tensor::from_slice(&as_heard).reshape([1, steps, PROSODY]);
-            mel += own_colour(&heard.narrow(1, 0, steps), &say(&as_heard), own);
+        let as_heard = Tensor::from_slice(&as_heard).reshape([1, steps, PROSODY]);
+        let differences = samples_of(&(heard.narrow(1, 0, steps) - say(&as_heard)));
+        let mut articulation = Articulation::default();
+        let mut change = Vec::with_capacity(differences.len());
+        for (t, difference) in differences.as_chunks::<BANDS>().0.iter().enumerate() {
+            let kept = articulation.keep(difference, voicings[t], snr[t]);
+            change.extend(added(difference, &kept, own).map(|v| v + levels[t]));
         }
+        let mel = say(&prosody) + Tensor::from_slice(&change).reshape([1, steps, MEL]);
         let source = SourceSpectra {
             pulses: Tensor::from_slice(&pulses).reshape([1, steps, hop]),
             noise: Tensor::from_slice(&noise).reshape([1, steps, hop]),

@@ -18,13 +18,6 @@ pub struct Generator {
 #[derive(Debug)]
 pub struct GeneratorState(TrunkState);
 
-impl GeneratorState {
-    /// A second stream that has the same past.
-    pub fn duplicate(&self) -> Self {
-        Self(self.0.duplicate())
-    }
-}
-
 impl Generator {
     /// A fresh generator below `path`.
     pub fn new(path: &Path, config: &NetworkConfig) -> Self {

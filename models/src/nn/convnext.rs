@@ -52,17 +52,6 @@ pub struct TrunkState {
     attention: Option<AttentionState>,
 }
 
-impl TrunkState {
-    /// A second stream that has the same past.
-    pub fn duplicate(&self) -> Self {
-        Self {
-            // Live frames are written into the past in place, so that it has to be copied.
-            blocks: self.blocks.iter().map(Tensor::copy).collect(),
-            attention: self.attention.as_ref().map(Tensor::copy),
-        }
-    }
-}
-
 impl ConvNeXt {
     fn new(path: &Path, config: &ConvNeXtConfig, dilation: i64, condition: Option<i64>) -> Self {
         let width = config.width;

@@ -2,12 +2,13 @@
 
 use mien_dsp::creak::{Creak, CreakFrame};
 use mien_dsp::mel::MelAnalyser;
+use mien_dsp::noise::NoiseFloor;
 use mien_dsp::pitch::{PitchFrame, PitchTracker};
 use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
 use tch::{Kind, Tensor, no_grad};
 
 use super::prosody::{PitchTarget, Sung};
-use super::{ProsodyMapper, Source, VoiceMix, formant};
+use super::{Articulation, ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
     BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE,
     PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness, normalise_value, prosody_features,
@@ -33,10 +34,12 @@ const EMOTION_GLIDE: f32 = 0.25;
 
 /// A frame as it came in.
 struct Heard {
-    /// Normalised log mel `[1, 1, MEL]`.
-    mel: Tensor,
+    /// Normalised log mel.
+    mel: [f32; BANDS],
     /// Natural log of power.
     loudness: f32,
+    /// Power over the noise floor, natural log.
+    snr: f32,
 }
 
 /// One frame as it is to be said.
@@ -66,8 +69,10 @@ pub struct Converter {
     emotion_mix: Option<([f32; EMOTIONS.len()], (Tensor, Modulation))>,
     /// The frame whose content the encoder tells next.
     waiting: Option<Heard>,
-    /// The generator's past on what was heard, while the speaker's own voice has a share.
-    as_heard: Option<GeneratorState>,
+    /// The generator's past on what is to be said at the pitch and loudness that were heard.
+    as_heard: GeneratorState,
+    articulation: Articulation,
+    noise: NoiseFloor,
 }
 
 impl Converter {
@@ -91,7 +96,9 @@ impl Converter {
             emotion_weights: [0.0; EMOTIONS.len()],
             emotion_mix: None,
             waiting: None,
-            as_heard: None,
+            as_heard: networks.generator.state(1, &like),
+            articulation: Articulation::default(),
+            noise: NoiseFloor::new(),
             networks,
         }
     }
@@ -137,7 +144,9 @@ impl Converter {
         self.emotion_weights = [0.0; EMOTIONS.len()];
         self.emotion_mix = None;
         self.waiting = None;
-        self.as_heard = None;
+        self.as_heard = self.networks.generator.state(1, &like);
+        self.articulation = Articulation::default();
+        self.noise.reset();
     }
 
     /// Converts one frame. Samples that are no numbers count as silence.
@@ -164,15 +173,18 @@ impl Converter {
                 0.0
             }
         });
-        let bands = self.mel.process(&input).bands.map(|v| v.max(FLOOR));
+        let bands = self.mel.process(&input).bands;
+        let snr = self.noise.process(&bands).snr;
+        let bands = bands.map(|v| v.max(FLOOR));
         let pitch = self.pitch.process(&input);
         let creak = self.creak.process(&input);
         let normalised = bands.map(normalise_value);
         let mel = Tensor::from_slice(&normalised).reshape([1, 1, MEL]);
         let content = self.networks.encoder.forward(&mel, &mut self.content);
         let next = Heard {
-            mel,
+            mel: normalised,
             loudness: loudness(&bands),
+            snr,
         };
         let Some(heard) = self.waiting.replace(next) else {
             // The frame before the first has no content yet.
@@ -233,32 +245,26 @@ impl Converter {
         let voice = self
             .modulation
             .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
-        let own = self.voices.own_share();
-        let mut kept = None;
-        if own > 0.0 {
-            let past = self
-                .as_heard
-                .get_or_insert_with(|| self.generator.duplicate());
-            let heard = prosody_features(said.pitch.f0_hz, voicing, said.heard.loudness);
-            let heard = Tensor::from_slice(&heard).reshape([1, 1, PROSODY]);
-            let (again, _) = networks
+        let heard = &said.heard;
+        let plainly = prosody_features(said.pitch.f0_hz, voicing, heard.loudness);
+        let plainly = Tensor::from_slice(&plainly).reshape([1, 1, PROSODY]);
+        let (again, _) =
+            networks
                 .generator
-                .forward(&said.content, &heard, voice, past);
-            kept = Some(own_colour(&said.heard.mel, &again, own));
-        } else {
-            self.as_heard = None;
-        }
-        let (mut mel, hidden) =
+                .forward(&said.content, &plainly, voice, &mut self.as_heard);
+        let (mel, hidden) =
             networks
                 .generator
                 .forward(&said.content, &prosody, voice, &mut self.generator);
-        let hush = hush(sung.loudness) * (1.0 - own);
-        if hush < 0.0 {
-            mel += f64::from(hush) * MEL_SCALE;
-        }
-        if let Some(kept) = kept {
-            mel += kept;
-        }
+        let mut again_values = [0.0_f32; BANDS];
+        again.contiguous().copy_data(&mut again_values, BANDS);
+        let difference = std::array::from_fn(|b| heard.mel[b] - again_values[b]);
+        let articulation = self.articulation.keep(&difference, voicing, heard.snr);
+        let own = self.voices.own_share();
+        let mut change = added(&difference, &articulation, own);
+        let hush = hush(sung.loudness) * (1.0 - own) * MEL_SCALE as f32;
+        change.iter_mut().for_each(|v| *v += hush);
+        let mut mel = mel + Tensor::from_slice(&change).reshape([1, 1, MEL]);
         let feeling = self.emotion_weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
             if self
@@ -322,12 +328,15 @@ impl Converter {
     }
 }
 
-/// What the speaker's own voice adds to a generated mel: the way in which what was heard (`mel`) differs
-/// from what the generator makes of the same words at the same pitch and loudness (`again`), times its
-/// share. With the whole of it the sum is the speaker's own mel, changed by what another pitch, another
-/// loudness and a feeling change in speech.
-pub(crate) fn own_colour(mel: &Tensor, again: &Tensor, share: f32) -> Tensor {
-    (mel - again) * f64::from(share)
+/// What is added to a generated normalised mel: of the whole `difference` of what was heard the speaker's own
+/// share, of the rest the articulation. With the whole of it the sum is the speaker's own mel, changed by what another
+/// pitch, another loudness and a feeling change in speech.
+pub(crate) fn added(
+    difference: &[f32; BANDS],
+    articulation: &[f32; BANDS],
+    own: f32,
+) -> [f32; BANDS] {
+    std::array::from_fn(|b| difference[b] * own + articulation[b] * (1.0 - own))
 }
 
 /// Change of a frame's log mel that lets what is very quiet fall silent.

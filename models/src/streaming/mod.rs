@@ -1,13 +1,15 @@
 //! Live conversion, frame by frame.
 
+mod articulation;
 mod converter;
 mod formant;
 mod prosody;
 mod source;
 mod voice;
 
+pub use articulation::Articulation;
 pub use converter::{Converter, DELAY_SAMPLES};
-pub(crate) use converter::{NOISE_SEED, hush, own_colour};
+pub(crate) use converter::{NOISE_SEED, added, hush};
 pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, PitchTarget, ProsodyMapper};
 pub use source::{Hop, Source};
 pub use voice::VoiceMix;

@@ -33,7 +33,7 @@ use super::losses::masked_mean;
 use super::parallel::{Pair, PairBatch, SPEECH, Take, means, pair_batches, pairs};
 use super::session::Session;
 use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, loudness, normalise_mel};
-use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS, own_colour};
+use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS};
 
 /// Name of the checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "emotion.safetensors";
@@ -180,7 +180,7 @@ impl EmotionRun<'_> {
             let content = base.content(&batch.heard);
             let (plainly, _) = base.generator.generate(&content, &plain, &voices);
             let (mel, hidden) = base.generator.generate(&content, &acted, &voices);
-            let kept = own_colour(&batch.mel, &plainly, 1.0) * &own;
+            let kept = (&batch.mel - &plainly) * &own;
             let (before, mel) = (plainly + &kept, mel + &kept);
             let wanted = &before - &mel + (&batch.change * c.exaggeration + louder) * &all;
             (content, before, mel, hidden, wanted)
