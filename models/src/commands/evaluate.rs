@@ -13,6 +13,7 @@ use crate::evaluate::discriminator::{Discrimination, discriminate};
 use crate::evaluate::diversity::{Diversity, diversity};
 use crate::evaluate::emotion::EmotionJudge;
 use crate::evaluate::judges::{self, EmotionCorpus, Question};
+use crate::evaluate::performances;
 use crate::evaluate::report::Report;
 use crate::evaluate::rows::{self, Clip, Row, Source};
 use crate::evaluate::verifier::{SpeakerVerifier, Verifier, centroid, similarity};
@@ -188,6 +189,7 @@ impl EvaluateArguments {
         };
         print(&report);
         report.write(&self.out)?;
+        draw_performances(&rendered.clips, &self.out)?;
         println!("\n{}", self.out.join("report.html").display());
         Ok(())
     }
@@ -499,6 +501,24 @@ fn discrimination(row: Row, all: &Rendered, voices: &[Target]) -> Option<Discrim
             .collect();
     }
     discriminate(&real, &made)
+}
+
+/// Pictures the feelings of the first recording at their greatest strength, for each voice: `performed_VOICE.png`.
+fn draw_performances(clips: &[Clip], out: &Path) -> Result<()> {
+    let first = |row: Row| clips.iter().filter(move |c| c.row == row && c.source == 0);
+    for neutral in first(Row::Converted) {
+        let own = || first(Row::Performed).filter(|c| c.voice == neutral.voice);
+        let strongest = own().map(|c| c.strength).fold(0.0, f32::max);
+        let performed: Vec<(&str, &Features)> = own()
+            .filter(|c| c.strength == strongest)
+            .map(|c| (c.emotion.as_str(), &c.features))
+            .collect();
+        if !performed.is_empty() {
+            let picture = out.join(format!("performed_{}.png", neutral.voice));
+            performances::draw(&neutral.features, &performed, &picture)?;
+        }
+    }
+    Ok(())
 }
 
 /// How different the voices come out in a row.

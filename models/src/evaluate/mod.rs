@@ -6,6 +6,7 @@ pub mod diversity;
 pub mod emotion;
 pub mod judges;
 mod measures;
+pub mod performances;
 mod pictures;
 pub mod prosody;
 mod render;
