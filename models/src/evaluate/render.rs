@@ -16,7 +16,7 @@ use crate::networks::{
 use crate::pack::LoadedPack;
 use crate::streaming::{
     Articulation, Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
-    hush,
+    hush, over_noise,
 };
 use crate::train::features::{Features, pitch_track};
 
@@ -121,9 +121,9 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     let controls = Controls::default();
     let mels = mel_spectrogram(sound);
     let mut noise_floor = NoiseFloor::new();
-    let snr: Vec<f32> = mels
+    let over: Vec<[f32; BANDS]> = mels
         .iter()
-        .map(|frame| noise_floor.process(frame).snr)
+        .map(|frame| over_noise(&mut noise_floor, frame))
         .collect();
     let bands: Vec<Vec<f32>> = mels
         .iter()
@@ -180,7 +180,7 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
         let mut articulation = Articulation::default();
         let mut change = Vec::with_capacity(differences.len());
         for (t, difference) in differences.as_chunks::<BANDS>().0.iter().enumerate() {
-            let kept = articulation.keep(difference, voicings[t], snr[t]);
+            let kept = articulation.keep(difference, voicings[t], &over[t]);
             change.extend(added(difference, &kept, own).map(|v| v + levels[t]));
         }
         let mel = say(&prosody) + Tensor::from_slice(&change).reshape([1, steps, MEL]);

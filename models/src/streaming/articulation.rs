@@ -17,10 +17,12 @@ const MOST: f32 = 2.4;
 const MEMORY: f32 = 800.0;
 /// Frames of speech until the mean is believed.
 const SETTLED: f32 = 100.0;
-/// Signal over the noise floor, natural log of power, from which on a frame is speech, and how far above it is so for
-/// sure: what is no speech is the room, and stays out.
+/// Power over the noise floor, natural log, from which on a band holds speech, and how far above it does so for
+/// sure: what holds none is the room, or beyond what a narrow recording has, and stays as the generator makes it.
 const NOISE: f32 = 0.7;
 const SPEECH: f32 = 0.7;
+/// Share of the bands that stand out of the floor in a frame of speech.
+const SPOKEN: f32 = 0.3;
 
 /// Running mean of one stream.
 #[derive(Clone, Debug)]
@@ -41,18 +43,25 @@ impl Default for Articulation {
 
 impl Articulation {
     /// What to add to a frame's normalised log mel. `difference`: of what was heard from what the generator makes of it;
-    /// `voicing`: 0 to 1; `snr`: of the frame over the noise floor, natural log.
-    pub fn keep(&mut self, difference: &[f32; BANDS], voicing: f32, snr: f32) -> [f32; BANDS] {
-        let speech = ((snr - NOISE) / SPEECH).clamp(0.0, 1.0);
-        if speech >= 1.0 {
+    /// `voicing`: 0 to 1; `over_noise`: power of each band over the noise floor, natural log.
+    pub fn keep(
+        &mut self,
+        difference: &[f32; BANDS],
+        voicing: f32,
+        over_noise: &[f32; BANDS],
+    ) -> [f32; BANDS] {
+        let speech = over_noise.map(|over| ((over - NOISE) / SPEECH).clamp(0.0, 1.0));
+        if speech.iter().sum::<f32>() > SPOKEN * BANDS as f32 {
             self.frames = (self.frames + 1.0).min(MEMORY);
             for (mean, d) in self.mean.iter_mut().zip(difference) {
                 *mean += (d - *mean) / self.frames;
             }
         }
-        let share = UNVOICED * (1.0 - voicing) * speech * (self.frames / SETTLED).min(1.0);
+        let share = UNVOICED * (1.0 - voicing) * (self.frames / SETTLED).min(1.0);
         let most = MOST * MEL_SCALE as f32;
-        std::array::from_fn(|b| share * (difference[b] - self.mean[b]).clamp(-most, most))
+        std::array::from_fn(|b| {
+            share * speech[b] * (difference[b] - self.mean[b]).clamp(-most, most)
+        })
     }
 }
 
@@ -65,21 +74,21 @@ mod tests {
         let mut articulation = Articulation::default();
         let colour: [f32; BANDS] = std::array::from_fn(|b| (b as f32 * 0.2).sin() * 0.3);
         for _ in 0..500 {
-            articulation.keep(&colour, 1.0, 5.0);
+            articulation.keep(&colour, 1.0, &[5.0; BANDS]);
         }
-        let plain = articulation.keep(&colour, 0.0, 5.0);
+        let plain = articulation.keep(&colour, 0.0, &[5.0; BANDS]);
         assert!(plain.iter().all(|v| v.abs() < 1e-3));
         let mut burst = colour;
         burst[60] += 0.4;
-        let kept = articulation.keep(&burst, 0.0, 5.0);
+        let kept = articulation.keep(&burst, 0.0, &[5.0; BANDS]);
         assert!((kept[60] - 0.4 * UNVOICED).abs() < 0.01, "{}", kept[60]);
         assert_eq!(
-            articulation.keep(&burst, 1.0, 5.0),
+            articulation.keep(&burst, 1.0, &[5.0; BANDS]),
             [0.0; BANDS],
             "a vowel's colour stays out"
         );
         assert_eq!(
-            articulation.keep(&burst, 0.0, 0.5),
+            articulation.keep(&burst, 0.0, &[0.5; BANDS]),
             [0.0; BANDS],
             "the room stays out"
         );
@@ -88,12 +97,12 @@ mod tests {
     #[test]
     fn nothing_is_kept_before_the_speaker_is_known_and_never_too_much() {
         let mut articulation = Articulation::default();
-        let first = articulation.keep(&[0.5; BANDS], 0.0, 5.0);
+        let first = articulation.keep(&[0.5; BANDS], 0.0, &[5.0; BANDS]);
         assert!(first.iter().all(|v| v.abs() < 0.01));
         let mut last = [0.0; BANDS];
         for t in 0..300 {
             let d = if t % 2 == 0 { 50.0 } else { -50.0 };
-            last = articulation.keep(&[d; BANDS], 0.0, 5.0);
+            last = articulation.keep(&[d; BANDS], 0.0, &[5.0; BANDS]);
         }
         let most = MOST * MEL_SCALE as f32;
         assert!(last.iter().all(|v| v.abs() <= most), "{last:?}");
