@@ -269,7 +269,7 @@ impl LoadedPack {
         let middle = table.mean_dim([0].as_slice(), true, None);
         description.voices.push(Voice {
             name: OWN_VOICE.into(),
-            description: "Your own voice as it is; feelings and shape act on it".into(),
+            description: "Your own voice, with feeling and shape".into(),
             embedding: Vec::<f32>::try_from(&middle.get(0))?,
             ..Voice::default()
         });
