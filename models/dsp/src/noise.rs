@@ -95,12 +95,6 @@ impl NoiseFloor {
         &self.floors
     }
 
-    /// The floor beneath each mel band, natural log of power: that of its part of the spectrum, shared evenly.
-    pub fn band_floors(&self) -> [f32; BANDS] {
-        let share = (GROUP as f32).ln();
-        std::array::from_fn(|band| self.floors[band / GROUP] - share)
-    }
-
     /// Takes the next frame's logarithmic band powers, [`crate::mel::MelFrame::bands`]. Looks at no later frame.
     pub fn process(&mut self, bands: &[f32; BANDS]) -> NoiseFrame {
         let powers: [f32; GROUPS] = std::array::from_fn(|group| {

@@ -16,7 +16,7 @@ use crate::networks::{
 use crate::pack::LoadedPack;
 use crate::streaming::{
     Articulation, Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
-    hush, over_noise,
+    hush,
 };
 use crate::train::features::{Features, pitch_track};
 
@@ -121,9 +121,9 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
     let controls = Controls::default();
     let mels = mel_spectrogram(sound);
     let mut noise_floor = NoiseFloor::new();
-    let over: Vec<[f32; BANDS]> = mels
+    let snr: Vec<f32> = mels
         .iter()
-        .map(|frame| over_noise(&mut noise_floor, frame))
+        .map(|frame| noise_floor.process(frame).snr)
         .collect();
     let bands: Vec<Vec<f32>> = mels
         .iter()
@@ -177,10 +177,11 @@ fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
         };
         let as_heard = Tensor::from_slice(&as_heard).reshape([1, steps, PROSODY]);
         let differences = samples_of(&(heard.narrow(1, 0, steps) - say(&as_heard)));
+        let frames_heard = values.as_chunks::<BANDS>().0;
         let mut articulation = Articulation::default();
         let mut change = Vec::with_capacity(differences.len());
         for (t, difference) in differences.as_chunks::<BANDS>().0.iter().enumerate() {
-            let kept = articulation.keep(difference, voicings[t], &over[t]);
+            let kept = articulation.keep(&frames_heard[t], difference, voicings[t], snr[t]);
             change.extend(added(difference, &kept, own).map(|v| v + levels[t]));
         }
         let mel = say(&prosody) + Tensor::from_slice(&change).reshape([1, steps, MEL]);

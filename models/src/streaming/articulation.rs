@@ -6,7 +6,7 @@
 //! part of the rest is added to what shall sound. Without a mean to take away, and with the whole of it, the sum is the speaker's own
 //! voice: both are one mechanism.
 
-use crate::networks::{BANDS, MEL_SCALE};
+use crate::networks::{BANDS, FLOOR, MEL_SCALE, normalise_value};
 
 /// Share of the articulation that is kept in unvoiced frames. In voiced ones, where most of the speaker's voice lies
 /// too, none is. docs/training.md has the figures that decided.
@@ -17,12 +17,13 @@ const MOST: f32 = 2.4;
 const MEMORY: f32 = 800.0;
 /// Frames of speech until the mean is believed.
 const SETTLED: f32 = 100.0;
-/// Power over the noise floor, natural log, from which on a band holds speech, and how far above it does so for
-/// sure: what holds none is the room, or beyond what a narrow recording has, and stays as the generator makes it.
+/// Signal over the noise floor, natural log of power, from which on a frame is speech, and how far above it is so for
+/// sure: what is no speech is the room, and stays out.
 const NOISE: f32 = 0.7;
 const SPEECH: f32 = 0.7;
-/// Share of the bands that stand out of the floor in a frame of speech.
-const SPOKEN: f32 = 0.3;
+/// Nepers over the least that a band can hold under which it is beyond what a narrow recording has, and stays as the
+/// generator makes it.
+const EMPTY: f32 = 2.0;
 
 /// Running mean of one stream.
 #[derive(Clone, Debug)]
@@ -42,25 +43,28 @@ impl Default for Articulation {
 }
 
 impl Articulation {
-    /// What to add to a frame's normalised log mel. `difference`: of what was heard from what the generator makes of it;
-    /// `voicing`: 0 to 1; `over_noise`: power of each band over the noise floor, natural log.
+    /// What to add to a frame's normalised log mel. `heard`: that of the speaker; `difference`: of it from what the
+    /// generator makes of it; `voicing`: 0 to 1; `snr`: of the frame over the noise floor, natural log.
     pub fn keep(
         &mut self,
+        heard: &[f32; BANDS],
         difference: &[f32; BANDS],
         voicing: f32,
-        over_noise: &[f32; BANDS],
+        snr: f32,
     ) -> [f32; BANDS] {
-        let speech = over_noise.map(|over| ((over - NOISE) / SPEECH).clamp(0.0, 1.0));
-        if speech.iter().sum::<f32>() > SPOKEN * BANDS as f32 {
+        let speech = ((snr - NOISE) / SPEECH).clamp(0.0, 1.0);
+        if speech >= 1.0 {
             self.frames = (self.frames + 1.0).min(MEMORY);
             for (mean, d) in self.mean.iter_mut().zip(difference) {
                 *mean += (d - *mean) / self.frames;
             }
         }
-        let share = UNVOICED * (1.0 - voicing) * (self.frames / SETTLED).min(1.0);
+        let share = UNVOICED * (1.0 - voicing) * speech * (self.frames / SETTLED).min(1.0);
         let most = MOST * MEL_SCALE as f32;
-        std::array::from_fn(|b| {
-            share * speech[b] * (difference[b] - self.mean[b]).clamp(-most, most)
+        let empty = normalise_value(FLOOR + EMPTY);
+        std::array::from_fn(|b| match heard[b] < empty {
+            true => 0.0,
+            false => share * (difference[b] - self.mean[b]).clamp(-most, most),
         })
     }
 }
@@ -74,35 +78,41 @@ mod tests {
         let mut articulation = Articulation::default();
         let colour: [f32; BANDS] = std::array::from_fn(|b| (b as f32 * 0.2).sin() * 0.3);
         for _ in 0..500 {
-            articulation.keep(&colour, 1.0, &[5.0; BANDS]);
+            articulation.keep(&[0.5; BANDS], &colour, 1.0, 5.0);
         }
-        let plain = articulation.keep(&colour, 0.0, &[5.0; BANDS]);
+        let plain = articulation.keep(&[0.5; BANDS], &colour, 0.0, 5.0);
         assert!(plain.iter().all(|v| v.abs() < 1e-3));
         let mut burst = colour;
         burst[60] += 0.4;
-        let kept = articulation.keep(&burst, 0.0, &[5.0; BANDS]);
+        let kept = articulation.keep(&[0.5; BANDS], &burst, 0.0, 5.0);
         assert!((kept[60] - 0.4 * UNVOICED).abs() < 0.01, "{}", kept[60]);
         assert_eq!(
-            articulation.keep(&burst, 1.0, &[5.0; BANDS]),
+            articulation.keep(&[0.5; BANDS], &burst, 1.0, 5.0),
             [0.0; BANDS],
             "a vowel's colour stays out"
         );
         assert_eq!(
-            articulation.keep(&burst, 0.0, &[0.5; BANDS]),
+            articulation.keep(&[0.5; BANDS], &burst, 0.0, 0.5),
             [0.0; BANDS],
             "the room stays out"
+        );
+        let lacking = [normalise_value(FLOOR); BANDS];
+        let narrow = articulation.keep(&lacking, &burst, 0.0, 5.0);
+        assert_eq!(
+            narrow, [0.0; BANDS],
+            "what a recording lacks is no articulation"
         );
     }
 
     #[test]
     fn nothing_is_kept_before_the_speaker_is_known_and_never_too_much() {
         let mut articulation = Articulation::default();
-        let first = articulation.keep(&[0.5; BANDS], 0.0, &[5.0; BANDS]);
+        let first = articulation.keep(&[0.5; BANDS], &[0.5; BANDS], 0.0, 5.0);
         assert!(first.iter().all(|v| v.abs() < 0.01));
         let mut last = [0.0; BANDS];
         for t in 0..300 {
             let d = if t % 2 == 0 { 50.0 } else { -50.0 };
-            last = articulation.keep(&[d; BANDS], 0.0, &[5.0; BANDS]);
+            last = articulation.keep(&[0.5; BANDS], &[d; BANDS], 0.0, 5.0);
         }
         let most = MOST * MEL_SCALE as f32;
         assert!(last.iter().all(|v| v.abs() <= most), "{last:?}");

@@ -38,8 +38,8 @@ struct Heard {
     mel: [f32; BANDS],
     /// Natural log of power.
     loudness: f32,
-    /// Power of each band over the noise floor, natural log.
-    over_noise: [f32; BANDS],
+    /// Power over the noise floor, natural log.
+    snr: f32,
 }
 
 /// One frame as it is to be said.
@@ -174,7 +174,7 @@ impl Converter {
             }
         });
         let bands = self.mel.process(&input).bands;
-        let over_noise = over_noise(&mut self.noise, &bands);
+        let snr = self.noise.process(&bands).snr;
         let bands = bands.map(|v| v.max(FLOOR));
         let pitch = self.pitch.process(&input);
         let creak = self.creak.process(&input);
@@ -184,7 +184,7 @@ impl Converter {
         let next = Heard {
             mel: normalised,
             loudness: loudness(&bands),
-            over_noise,
+            snr,
         };
         let Some(heard) = self.waiting.replace(next) else {
             // The frame before the first has no content yet.
@@ -261,7 +261,7 @@ impl Converter {
         let difference = std::array::from_fn(|b| heard.mel[b] - again_values[b]);
         let articulation = self
             .articulation
-            .keep(&difference, voicing, &heard.over_noise);
+            .keep(&heard.mel, &difference, voicing, heard.snr);
         let own = self.voices.own_share();
         let mut change = added(&difference, &articulation, own);
         let hush = hush(sung.loudness) * (1.0 - own) * MEL_SCALE as f32;
@@ -328,13 +328,6 @@ impl Converter {
             }
         })
     }
-}
-
-/// Power of each band of the next frame over the noise floor, natural log.
-pub(crate) fn over_noise(floor: &mut NoiseFloor, bands: &[f32; BANDS]) -> [f32; BANDS] {
-    floor.process(bands);
-    let floors = floor.band_floors();
-    std::array::from_fn(|b| bands[b] - floors[b])
 }
 
 /// What is added to a generated normalised mel: of the whole `difference` of what was heard the speaker's own

@@ -9,7 +9,7 @@ mod voice;
 
 pub use articulation::Articulation;
 pub use converter::{Converter, DELAY_SAMPLES};
-pub(crate) use converter::{NOISE_SEED, added, hush, over_noise};
+pub(crate) use converter::{NOISE_SEED, added, hush};
 pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, PitchTarget, ProsodyMapper};
 pub use source::{Hop, Source};
 pub use voice::VoiceMix;
