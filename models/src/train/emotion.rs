@@ -507,7 +507,7 @@ mod tests {
         let frame = |t: usize| {
             let swing = if t.is_multiple_of(2) { 0.3 } else { -0.3 };
             // Every seventh pair is without a voice and faint, and no part of the means.
-            let voiced = t / 2 % 7 != 0;
+            let voiced = !(t / 2).is_multiple_of(7);
             let hz = if voiced {
                 150.0 * 2.0_f32.powf(swing)
             } else {
