@@ -113,28 +113,26 @@ impl VoiceMix {
 
     /// Sets the goals. The speaker's own voice has no place among the embeddings: the others share all of it.
     fn aim(&mut self, wanted: &[(usize, f32); MORPH_SLOTS]) {
+        let own: f32 = wanted
+            .iter()
+            .filter(|(i, _)| *i == self.own)
+            .map(|(_, w)| w)
+            .sum();
         let others = || wanted.iter().filter(|(i, w)| *w > 0.0 && *i != self.own);
         let all: f32 = others().map(|(_, weight)| weight).sum();
-        self.own_goal = 1.0 - all;
+        self.own_goal = own;
         if all <= 0.0 {
-            self.own_goal = 1.0;
             self.goal = self.embeddings[self.own].shallow_clone();
             self.mean_f0_hz = self.mean_pitch[self.own].exp2();
             return;
         }
-        // Without the own voice the sum is one but for rounding, which must not let any of it through.
-        if wanted.iter().all(|(i, w)| *w <= 0.0 || *i != self.own) {
-            self.own_goal = 0.0;
-        }
+        // Weights without the own voice add up to one already; dividing would only round them.
+        let whole = if own > 0.0 { all } else { 1.0 };
         let mut goal = self.embeddings[0].zeros_like();
         let mut pitch = 0.0;
         for &(index, weight) in others() {
-            let share = match self.own_goal > 0.0 {
-                true => weight / all,
-                false => weight,
-            };
-            goal += &self.embeddings[index] * f64::from(share);
-            pitch += share * self.mean_pitch[index];
+            goal += &self.embeddings[index] * f64::from(weight / whole);
+            pitch += weight / whole * self.mean_pitch[index];
         }
         self.goal = goal;
         self.mean_f0_hz = pitch.exp2();

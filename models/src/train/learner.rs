@@ -17,11 +17,15 @@ pub type Named = Vec<(String, Tensor)>;
 pub struct Learner {
     /// Everything that is kept, whether it learns in this stage or not.
     live: Named,
-    learning: Named,
     adam: AdamW,
     mean: WeightMean,
-    decay: f64,
     path: PathBuf,
+}
+
+/// The same variables once more: a tensor is a handle.
+fn handles(variables: &Named) -> Named {
+    let handle = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
+    variables.iter().map(handle).collect()
 }
 
 impl Learner {
@@ -34,16 +38,10 @@ impl Learner {
         (optimizer, steps): (&OptimizerConfig, u64),
         decay: f64,
     ) -> Self {
-        let copies = || {
-            let copy = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
-            learning.iter().map(copy).collect()
-        };
         Self {
-            adam: AdamW::new(optimizer, copies(), steps),
-            mean: WeightMean::new(decay, copies()),
-            learning,
+            adam: AdamW::new(optimizer, handles(&learning), steps),
+            mean: WeightMean::new(decay, learning),
             live,
-            decay,
             path,
         }
     }
@@ -67,8 +65,7 @@ impl Learner {
 
     /// Begins the running mean anew, after the variables were set from elsewhere.
     pub fn begin_mean(&mut self) {
-        let copy = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
-        self.mean = WeightMean::new(self.decay, self.learning.iter().map(copy).collect());
+        self.mean.restart();
     }
 
     /// Steps taken so far.
@@ -99,8 +96,7 @@ impl Learner {
     /// # Errors
     /// When the disk is full.
     pub fn save(&self, more: Named) -> Result<()> {
-        let copy = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
-        let mut all = checkpoint::prefixed("live", self.live.iter().map(copy).collect());
+        let mut all = checkpoint::prefixed("live", handles(&self.live));
         all.extend(checkpoint::prefixed("ema", self.mean.named()));
         all.extend(self.adam.state());
         all.push(("step".into(), Tensor::from(self.adam.step as i64)));

@@ -201,6 +201,16 @@ impl WeightMean {
         });
     }
 
+    /// Begins anew at the present values, after they were set from elsewhere.
+    pub fn restart(&mut self) {
+        self.updates = 0;
+        no_grad(|| {
+            for (_, live, mean) in &mut self.pairs {
+                mean.copy_(live);
+            }
+        });
+    }
+
     /// The means by name.
     pub fn named(&self) -> Vec<(String, Tensor)> {
         self.pairs
