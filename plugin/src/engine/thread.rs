@@ -450,10 +450,7 @@ mod tests {
                 output.extend(wet);
             }
             assert!(worker.shared.counters.read().expired > 0);
-            let steepest = output
-                .windows(2)
-                .map(|pair| (pair[1] - pair[0]).abs())
-                .fold(0.0, f32::max);
+            let steepest = crate::realtime::fader::steepest(&output);
             assert!(steepest < 0.1, "{steepest} after {stuck} blocks");
             let late = plan.total() as usize;
             for n in RATE as usize / 2 - 5_000..RATE as usize / 2 {

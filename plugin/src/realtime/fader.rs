@@ -86,18 +86,20 @@ impl Fader {
     }
 }
 
+/// Steepest step from one sample to the next, by which tests find clicks.
+#[cfg(test)]
+pub(crate) fn steepest(sound: &[f32]) -> f32 {
+    sound
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).abs())
+        .fold(0.0, f32::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const RATE: u32 = 48_000;
-
-    fn steepest(sound: &[f32]) -> f32 {
-        sound
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]).abs())
-            .fold(0.0, f32::max)
-    }
 
     #[test]
     fn sound_without_a_cut_passes_bit_by_bit() {

@@ -361,10 +361,7 @@ mod tests {
                 }
             }
             assert!(shared.counters.read().resyncs > 0);
-            let steepest = output
-                .windows(2)
-                .map(|pair| (pair[1] - pair[0]).abs())
-                .fold(0.0, f32::max);
+            let steepest = crate::realtime::fader::steepest(&output);
             assert!(steepest < 0.1, "{steepest} after {stuck} blocks");
             let late = plan.total() as usize;
             for n in output.len() - 5_000..output.len() {
