@@ -158,7 +158,9 @@ impl SpeakerEncoder {
     /// best 2 to 30 s → directions of length 1, `[batch, embedding]`. How loud the recording is makes
     /// no difference.
     pub fn embed(&self, mel: &Tensor) -> Tensor {
-        let (heard, speech) = levelled(mel);
+        // Recordings to look at come from main memory, wherever the network is trained.
+        let mel = mel.to_device(self.stem.weight.device());
+        let (heard, speech) = levelled(&mel);
         let kind = reduced().unwrap_or(Kind::Float);
         let mut h = self.stem.forward(&heard.unsqueeze(1).to_kind(kind)).silu();
         for stage in &self.stages {

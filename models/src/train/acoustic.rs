@@ -21,10 +21,11 @@ use super::adversarial::{
     accuracy, discriminator_loss, feature_matching, generator_loss, r1_penalty,
 };
 use super::augment::Strength;
-use super::batches::{FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches};
+use super::batches::{Draw, FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches};
 use super::checkpoint;
 use super::config::{AcousticConfig, Initialisation, TrainConfig};
 use super::learner::Learner;
+use super::listener::Listener;
 use super::losses::{masked_mean, mel_losses};
 use super::optimizer::AdamW;
 use super::phone_reader::PhoneReader;
@@ -124,6 +125,8 @@ impl AcousticNetworks {
             let middle = table.mean_dim([0].as_slice(), true, None);
             let voices = &middle + (table - &middle) / emphasis;
             let mut all = self.voices.shallow_clone();
+            let middle = middle.to_device(all.device());
+            let voices = voices.to_device(all.device());
             all.copy_(&(middle.expand_as(&all) + all.randn_like() * 0.05));
             let rows = Tensor::from_slice(shipped).to_device(all.device());
             let _ = all.index_copy_(0, &rows, &voices);
@@ -219,8 +222,12 @@ impl AcousticRun<'_> {
             &c.speaker_optimizer,
             self.device,
         );
+        let mut listener = self.listener();
         if let Some(saved) = learner.resume()? {
             adversary.restore(&saved, learner.step());
+            listener
+                .iter_mut()
+                .for_each(|l| l.restore(&saved, learner.step()));
         } else if let Some((start, shipped)) = &self.start {
             networks.start_from(start, shipped, self.config.pack.emphasis)?;
             learner.begin_mean();
@@ -229,9 +236,10 @@ impl AcousticRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(learner.step());
-        let batches = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), seed);
-        let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), 7);
+        let draw = self.config.data.draw(learner.step());
+        let batches = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), draw);
+        let draw = Draw { seed: 7, workers: 1 };
+        let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), draw);
         let names = [
             "mel",
             "change",
@@ -240,6 +248,8 @@ impl AcousticRun<'_> {
             "sequence",
             "speaker_by_frame",
             "speaker_by_crop",
+            "listener",
+            "heard_by_listener",
             "held_out_teacher",
             "held_out_phone",
             "held_out_phone_errors",
@@ -254,8 +264,17 @@ impl AcousticRun<'_> {
         let mut unseen = [f64::NAN; 3];
         while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
-            let terms = self.reconstruction(networks, &adversary, &batch, c);
+            let mut terms = self.reconstruction(networks, &adversary, &batch, c);
+            let heard = match &listener {
+                Some(listener) => {
+                    let clean = batch.clean.narrow(1, 0, batch.mel.size()[1]);
+                    listener.misheard(&clean, &terms.mel)
+                }
+                None => Tensor::zeros([], (Kind::Float, self.device)),
+            };
+            terms.total += &heard * c.listener_weight;
             let (rate, norm) = learner.learn(&terms.total);
+            let listened = listener.as_mut().map_or(0.0, |l| l.learn(&batch));
             let told = adversary.learn(&terms.content, &batch.speaker, &batch.known);
             if unseen[0].is_nan() || learner.step().is_multiple_of(100) {
                 let batch = held_out.recv()?.to_device(self.device);
@@ -266,15 +285,25 @@ impl AcousticRun<'_> {
             }
             let mut values = terms.values.to_vec();
             values.extend(told);
+            values.extend([listened, heard.double_value(&[])]);
             values.extend(unseen);
             session.record(learner.step(), rate, norm, &values)?;
             if session.due() {
-                learner.save(adversary.state())?;
+                learner.save(beside(&adversary, listener.as_ref()))?;
             }
         }
-        learner.save(adversary.state())?;
+        learner.save(beside(&adversary, listener.as_ref()))?;
         session.finish();
         Ok(learner.done())
+    }
+
+    /// The recipe's listener, if it wants one and there is something to teach it by.
+    fn listener(&self) -> Option<Listener> {
+        let c = &self.config.acoustic;
+        let teacher = self.pool.teacher.as_ref()?.size as i64;
+        (c.listener_weight > 0.0 && self.pool.phones.is_some()).then(|| {
+            Listener::new(teacher, c.steps, &c.listener_optimizer, self.device)
+        })
     }
 
     fn reconstruction(
@@ -309,6 +338,7 @@ impl AcousticRun<'_> {
             total,
             values,
             content: content.detach(),
+            mel,
         }
     }
 
@@ -325,11 +355,16 @@ impl AcousticRun<'_> {
             c.discriminator_norm,
         );
         let classifier = MelClassifier::new(&(&root / "speaker"), 24, networks.voices.size()[0]);
+        let stage1 = checkpoint::read(&self.folder.join(STAGE1))?;
+        let mut listener = self.listener();
+        listener
+            .iter_mut()
+            .for_each(|l| l.restore(&stage1, c.steps));
         let judges = Judges {
             adversary,
             classifier,
+            listener,
         };
-        let stage1 = checkpoint::read(&self.folder.join(STAGE1))?;
         checkpoint::load_into(&networks.store, &stage1, "ema");
         let named = checkpoint::named(&adversary_store);
         let mut adversary_adam = AdamW::new(&c.discriminator_optimizer, named, c.adversarial_steps);
@@ -353,9 +388,10 @@ impl AcousticRun<'_> {
             batch: c.batch / 2,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(99 + learner.step());
-        let reals = frame_batches(self.voices.clone(), shape, c.disturbance.clone(), seed);
-        let sources = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), seed + 1);
+        let draw = |offset| self.config.data.draw(offset + learner.step());
+        let reals = frame_batches(self.voices.clone(), shape, c.disturbance.clone(), draw(99));
+        let sources = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), draw(100));
+        let seed = draw(99).seed;
         let names = [
             "mel",
             "change",
@@ -363,6 +399,7 @@ impl AcousticRun<'_> {
             "features",
             "content",
             "speaker",
+            "heard_by_listener",
             "adversary",
             "classifier",
             "real_found",
@@ -441,6 +478,14 @@ impl AcousticRun<'_> {
             .abs()
             .mean(Kind::Float);
         let speaker = judges.speaker_loss(&disturbed(&converted), &target);
+        let misheard = match &judges.listener {
+            Some(listener) => {
+                let clean = |batch: &FrameBatch| batch.clean.narrow(1, 0, batch.mel.size()[1]);
+                listener.misheard(&clean(real), &same)
+                    + listener.misheard(&clean(source), &converted)
+            }
+            None => Tensor::zeros([], (Kind::Float, self.device)),
+        };
         let values = [
             &level,
             &change,
@@ -448,6 +493,7 @@ impl AcousticRun<'_> {
             &features,
             &consistency,
             &speaker,
+            &misheard,
         ]
         .map(|t| t.double_value(&[]));
         let total = level * c.mel_weight
@@ -455,7 +501,8 @@ impl AcousticRun<'_> {
             + adversarial * c.adversarial_weight
             + features * c.feature_weight
             + consistency * c.consistency_weight
-            + speaker * c.speaker_weight;
+            + speaker * c.speaker_weight
+            + misheard * c.listener_weight;
         let fake = Fake {
             same: same.detach(),
             converted: converted.detach(),
@@ -541,6 +588,7 @@ impl AcousticRun<'_> {
 struct Judges {
     adversary: MelDiscriminator,
     classifier: MelClassifier,
+    listener: Option<Listener>,
 }
 
 impl Judges {
@@ -565,6 +613,14 @@ struct Terms {
     total: Tensor,
     values: [f64; 5],
     content: Tensor,
+    mel: Tensor,
+}
+
+/// What stage 1's checkpoint holds besides the learner's own.
+fn beside(adversary: &SpeakerAdversary, listener: Option<&Listener>) -> Vec<(String, Tensor)> {
+    let mut all = adversary.state();
+    all.extend(listener.iter().flat_map(|l| l.state()));
+    all
 }
 
 struct Fake {

@@ -1,9 +1,10 @@
-//! Batches of random crops, made on a thread beside the training.
+//! Batches of random crops, made on threads beside the training.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, RecvError, bounded};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::{Device, Kind, Tensor};
@@ -184,37 +185,84 @@ pub struct Shape {
     pub frames: usize,
 }
 
-/// Starts a thread that makes frame batches, four ahead. It ends when the receiver is dropped.
+/// Sets the seeds of batches apart (the odd constant of SplitMix64), so that runs with seeds close
+/// together share none.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// How batches are drawn: the same seed gives the same batches, whatever the number of threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// Seed of the first batch.
+    pub seed: u64,
+    /// Threads that make them. One keeps up with a training on the processor, a GPU wants several.
+    pub workers: usize,
+}
+
+/// Batches without end, made ahead of their use. Dropping it ends its threads.
+#[derive(Debug)]
+pub struct Batches<T> {
+    /// Worker `i` of `n` makes the batches `i`, `i + n`, `i + 2 n`, …
+    workers: Vec<Receiver<T>>,
+    next: Cell<usize>,
+}
+
+impl<T> Batches<T> {
+    /// The next batch.
+    ///
+    /// # Errors
+    /// When its worker died.
+    pub fn recv(&self) -> Result<T, RecvError> {
+        let at = self.next.get();
+        self.next.set((at + 1) % self.workers.len());
+        self.workers[at].recv()
+    }
+}
+
+/// Starts threads that make frame batches, up to four of each ahead.
 pub fn frame_batches(
     pool: Arc<Pool>,
     shape: Shape,
     strength: Strength,
-    seed: u64,
-) -> Receiver<FrameBatch> {
-    ahead(seed, pool, move |pool, cumulative, rng| {
-        frame_batch(pool, shape, &strength, cumulative, rng)
+    draw: Draw,
+) -> Batches<FrameBatch> {
+    let cumulative = pool.cumulative();
+    ahead(draw, move |rng| {
+        frame_batch(&pool, shape, &strength, &cumulative, rng)
     })
 }
 
-/// Starts a thread that makes vocoder batches, four ahead.
-pub fn sound_batches(pool: Arc<Pool>, shape: Shape, seed: u64) -> Receiver<SoundBatch> {
-    ahead(seed, pool, move |pool, cumulative, rng| {
-        sound_batch(pool, shape, cumulative, rng)
-    })
+/// Starts threads that make vocoder batches, up to four of each ahead.
+pub fn sound_batches(pool: Arc<Pool>, shape: Shape, draw: Draw) -> Batches<SoundBatch> {
+    let cumulative = pool.cumulative();
+    ahead(draw, move |rng| sound_batch(&pool, shape, &cumulative, rng))
 }
 
-fn ahead<T: Send + 'static>(
-    seed: u64,
-    pool: Arc<Pool>,
-    make: impl Fn(&Pool, &[f64], &mut StdRng) -> T + Send + 'static,
-) -> Receiver<T> {
-    let (sender, receiver) = bounded(4);
-    thread::spawn(move || {
-        let cumulative = pool.cumulative();
-        let mut rng = StdRng::seed_from_u64(seed);
-        while sender.send(make(&pool, &cumulative, &mut rng)).is_ok() {}
-    });
-    receiver
+/// Starts threads that make batches with `make`, up to four of each ahead.
+pub(super) fn ahead<T: Send + 'static>(
+    draw: Draw,
+    make: impl Fn(&mut StdRng) -> T + Send + Sync + 'static,
+) -> Batches<T> {
+    let count = draw.workers.max(1);
+    let make = Arc::new(make);
+    let worker = |first: usize| {
+        let (sender, receiver) = bounded(4);
+        let make = make.clone();
+        thread::spawn(move || {
+            for index in (first as u64..).step_by(count) {
+                // Each batch has a seed of its own, so that it does not matter who makes it.
+                let seed = draw.seed.wrapping_add(index.wrapping_mul(SPREAD));
+                let mut rng = StdRng::seed_from_u64(seed);
+                if sender.send(make(&mut rng)).is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
+    };
+    Batches {
+        workers: (0..count).map(worker).collect(),
+        next: Cell::new(0),
+    }
 }
 
 fn frame_batch(
@@ -404,6 +452,22 @@ fn sound_batch(pool: &Pool, shape: Shape, cumulative: &[f64], rng: &mut StdRng) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_threads_does_not_change_the_batches() {
+        let drawn = |workers| {
+            let draw = Draw { seed: 7, workers };
+            let batches = ahead(draw, |rng| rng.random_range(0..u64::MAX));
+            let drawn: Vec<u64> = (0..9).map(|_| batches.recv().unwrap()).collect();
+            drawn
+        };
+        let alone = drawn(1);
+        assert_eq!(alone, drawn(4));
+        let mut distinct = alone.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), alone.len());
+    }
 
     #[test]
     fn phones_fall_on_the_frames_that_hear_them() {

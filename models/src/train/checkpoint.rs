@@ -80,3 +80,14 @@ pub fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Te
         .map(|(name, t)| (format!("{prefix}/{name}"), t))
         .collect()
 }
+
+/// Those whose names begin with `prefix/`, without it: the inverse of [`prefixed`].
+pub fn below_prefix(prefix: &str, tensors: &Tensors) -> Tensors {
+    tensors
+        .iter()
+        .filter_map(|(name, tensor)| {
+            let name = name.strip_prefix(prefix)?.strip_prefix('/')?;
+            Some((name.to_owned(), tensor.shallow_clone()))
+        })
+        .collect()
+}

@@ -135,13 +135,13 @@ impl ClassifierRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(900 + learner.step());
+        let draw = self.config.data.draw(900 + learner.step());
         let strength = Strength {
             tract: c.tract,
             ..Strength::default()
         };
-        let batches = frame_batches(self.acted.clone(), shape, strength, seed);
-        let mut rng = StdRng::seed_from_u64(seed);
+        let batches = frame_batches(self.acted.clone(), shape, strength, draw);
+        let mut rng = StdRng::seed_from_u64(draw.seed);
         let mut session = Session::new(
             &self.folder,
             "classifier",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::augment::Strength;
+use super::batches::Draw;
 use crate::networks::{NetworkConfig, WeightNorm};
 use crate::streaming::EmotionProsody;
 
@@ -48,8 +49,21 @@ pub struct DataConfig {
     pub rates: Vec<f64>,
     /// Seed of every random choice.
     pub seed: u64,
+    /// Threads that make batches. One is enough on the processor, a GPU wants several.
+    pub workers: usize,
     /// Large products in bfloat16 (processors with AVX-512 BF16 or AMX, and CUDA, gain by it).
     pub mixed_precision: bool,
+}
+
+impl DataConfig {
+    /// How a stage draws its batches; `offset` sets it apart from other stages, and a resumed run from
+    /// its beginning.
+    pub fn draw(&self, offset: u64) -> Draw {
+        Draw {
+            seed: self.seed.wrapping_add(offset),
+            workers: self.workers,
+        }
+    }
 }
 
 impl Default for DataConfig {
@@ -63,6 +77,7 @@ impl Default for DataConfig {
             held_out_speakers: Vec::new(),
             rates: vec![1.0],
             seed: 1,
+            workers: 1,
             mixed_precision: false,
         }
     }
@@ -155,6 +170,11 @@ pub struct AcousticConfig {
     pub phone_weight: f64,
     /// Weight of the crop's phone sequence by temporal classification (Graves et al. 2006).
     pub phone_sequence_weight: f64,
+    /// Weight of what a listener that hears what comes later too makes of the generated mel, in both
+    /// stages (see `train/listener.rs`; needs transcripts and a teacher); 0: there is none.
+    pub listener_weight: f64,
+    /// The listener's optimiser.
+    pub listener_optimizer: OptimizerConfig,
     /// Weight of hiding the speaker from a classifier of the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
     /// That classifier's optimiser; it takes two steps a batch.
@@ -205,6 +225,8 @@ impl Default for AcousticConfig {
             teacher_values: 32,
             phone_weight: 0.3,
             phone_sequence_weight: 0.2,
+            listener_weight: 0.0,
+            listener_optimizer: OptimizerConfig::default(),
             speaker_reversal: 0.15,
             speaker_optimizer: OptimizerConfig {
                 learning_rate: 2e-3,

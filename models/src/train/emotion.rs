@@ -103,8 +103,8 @@ impl EmotionRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let seed = self.config.data.seed.wrapping_add(500 + learner.step());
-        let batches = pair_batches(Arc::new(pairs), self.features.clone(), shape, seed);
+        let draw = self.config.data.draw(500 + learner.step());
+        let batches = pair_batches(Arc::new(pairs), self.features.clone(), shape, draw);
         let mut session = Session::new(
             &self.folder,
             "emotion",
@@ -112,7 +112,7 @@ impl EmotionRun<'_> {
             (learner.step(), c.steps),
             self.deadline,
         )?;
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(draw.seed);
         while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let step = learner.step();

@@ -13,6 +13,7 @@ pub mod emotion;
 pub mod export;
 pub mod features;
 mod learner;
+pub mod listener;
 pub mod losses;
 pub mod optimizer;
 pub mod parallel;

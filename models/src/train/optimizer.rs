@@ -1,53 +1,111 @@
 //! AdamW whose state can be saved, gradient clipping, schedule, and the running mean of weights.
 //!
-//! tch's optimisers cannot save their moments, and a resume without them costs hundreds of steps.
+//! tch's optimisers cannot save their moments, and a resume without them costs hundreds of steps. All
+//! variables are worked on as one long vector: a network of 250 variables would else take thousands of
+//! small operations a step, which on a GPU cost more than the network itself.
 
 use std::collections::BTreeMap;
 
-use tch::{Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
 use super::config::OptimizerConfig;
+
+/// Named variables and where each lies in a vector of all.
+#[derive(Debug)]
+struct Layout {
+    names: Vec<String>,
+    values: Vec<Tensor>,
+}
+
+impl Layout {
+    fn new(variables: Vec<(String, Tensor)>) -> Self {
+        let (names, values) = variables.into_iter().unzip();
+        Self { names, values }
+    }
+
+    /// All variables one after another.
+    fn gather(&self) -> Tensor {
+        let flat: Vec<Tensor> = self
+            .values
+            .iter()
+            .map(|v| v.detach().reshape([-1]))
+            .collect();
+        Tensor::cat(&flat, 0)
+    }
+
+    /// The parts of a vector of all, in the variables' shapes.
+    fn parts<'a>(&'a self, all: &'a Tensor) -> impl Iterator<Item = (&'a Tensor, Tensor)> + 'a {
+        let mut from = 0;
+        self.values.iter().map(move |value| {
+            let length = value.numel() as i64;
+            let part = all.narrow(0, from, length).view(&*value.size());
+            from += length;
+            (value, part)
+        })
+    }
+
+    fn named(&self, all: &Tensor) -> Vec<(String, Tensor)> {
+        let parts = self.parts(all).map(|(_, part)| part);
+        self.names.iter().cloned().zip(parts).collect()
+    }
+
+    /// Sets the variables from a vector of all.
+    fn scatter(&self, all: &Tensor) {
+        for (value, part) in self.parts(all) {
+            value.shallow_clone().copy_(&part);
+        }
+    }
+
+    /// Sets the parts of `all` that `saved` has in this shape; `key` makes its name there.
+    fn restore(
+        &self,
+        all: &Tensor,
+        saved: &BTreeMap<String, Tensor>,
+        key: impl Fn(&str) -> String,
+    ) {
+        for (name, (_, mut part)) in self.names.iter().zip(self.parts(all)) {
+            if let Some(saved) = saved.get(&key(name))
+                && saved.size() == part.size()
+            {
+                part.copy_(saved);
+            }
+        }
+    }
+}
 
 /// Decoupled Adam (Loshchilov and Hutter 2019) with decoupled L1.
 #[derive(Debug)]
 pub struct AdamW {
     config: OptimizerConfig,
-    parameters: BTreeMap<String, Parameter>,
+    variables: Layout,
+    first: Tensor,
+    second: Tensor,
+    /// 1 where a matrix lies: biases, norms and scales are vectors, and are not regularised.
+    regularised: Tensor,
     /// Steps taken so far.
     pub step: u64,
     /// Steps of the whole schedule.
     pub total: u64,
 }
 
-#[derive(Debug)]
-struct Parameter {
-    value: Tensor,
-    first: Tensor,
-    second: Tensor,
-}
-
 impl AdamW {
     /// For those named variables, with a schedule of `total` steps.
     pub fn new(config: &OptimizerConfig, variables: Vec<(String, Tensor)>, total: u64) -> Self {
-        let parameter = |(name, value): (String, Tensor)| {
-            let (first, second) = (value.zeros_like(), value.zeros_like());
-            let (first, second) = (
-                first.set_requires_grad(false),
-                second.set_requires_grad(false),
-            );
-            (
-                name,
-                Parameter {
-                    value,
-                    first,
-                    second,
-                },
-            )
+        let variables = Layout::new(variables);
+        let matrix = |value: &Tensor| {
+            let one = if value.dim() >= 2 { 1.0 } else { 0.0 };
+            value.detach().full_like(one).reshape([-1])
         };
-        let parameters = variables.into_iter().map(parameter).collect();
+        let (all, regularised) = no_grad(|| {
+            let masks: Vec<Tensor> = variables.values.iter().map(matrix).collect();
+            (variables.gather(), Tensor::cat(&masks, 0))
+        });
         Self {
             config: config.clone(),
-            parameters,
+            first: all.zeros_like(),
+            second: all.zeros_like(),
+            variables,
+            regularised,
             step: 0,
             total,
         }
@@ -65,100 +123,79 @@ impl AdamW {
         c.learning_rate * (c.final_share + (1.0 - c.final_share) * cosine)
     }
 
-    /// Forgets gradients.
-    pub fn zero_grad(&mut self) {
-        for p in self.parameters.values_mut() {
-            p.value.zero_grad();
-        }
-    }
-
-    /// Takes one step from the gradients of `loss`. Returns the gradients' norm before clipping;
-    /// a step whose norm is not finite is skipped, so that one bad batch cannot ruin the weights.
+    /// Takes one step from the gradients of `loss`; they reach these variables alone. Returns the
+    /// gradients' norm before clipping; a step whose norm is not finite is skipped, so that one bad
+    /// batch cannot ruin the weights.
     pub fn backward_step(&mut self, loss: &Tensor) -> f64 {
-        self.zero_grad();
-        loss.backward();
-        self.step_with_gradients()
-    }
-
-    /// As [`Self::backward_step`] after gradients were made elsewhere.
-    pub fn step_with_gradients(&mut self) -> f64 {
         let rate = self.learning_rate();
         self.step += 1;
+        let values = &self.variables.values;
+        let gradients = Tensor::run_backward(&[loss], values, false, false);
         no_grad(|| {
-            let gradients: Vec<(&mut Parameter, Tensor)> = self
-                .parameters
-                .values_mut()
-                .filter_map(|p| {
-                    let gradient = p.value.grad();
-                    gradient.defined().then_some((p, gradient))
+            let flat: Vec<Tensor> = gradients
+                .iter()
+                .zip(values)
+                .map(|(gradient, value)| {
+                    // What the loss does not hang on has no gradient.
+                    if gradient.defined() {
+                        gradient.reshape([-1])
+                    } else {
+                        value.detach().zeros_like().reshape([-1])
+                    }
                 })
                 .collect();
-            let squares: Vec<Tensor> = gradients
-                .iter()
-                .map(|(_, g)| g.square().sum(None))
-                .collect();
-            if squares.is_empty() {
-                return 0.0;
-            }
-            let norm = Tensor::stack(&squares, 0)
-                .sum(None)
-                .sqrt()
-                .double_value(&[]);
+            let gradient = Tensor::cat(&flat, 0);
+            let norm = gradient.square().sum(Kind::Float).sqrt().double_value(&[]);
             if !norm.is_finite() {
                 return norm;
             }
             let c = &self.config;
-            let scale = (c.clip_norm / (norm + 1e-6)).min(1.0);
+            let gradient = gradient * (c.clip_norm / (norm + 1e-6)).min(1.0);
             let correction1 = 1.0 - c.beta1.powi(self.step.min(1_000_000) as i32);
             let correction2 = 1.0 - c.beta2.powi(self.step.min(1_000_000) as i32);
-            for (p, gradient) in gradients {
-                let gradient = gradient * scale;
-                let _ = p
-                    .first
-                    .g_mul_scalar_(c.beta1)
-                    .g_add_(&(&gradient * (1.0 - c.beta1)));
-                let _ = p
-                    .second
-                    .g_mul_scalar_(c.beta2)
-                    .g_add_(&(gradient.square() * (1.0 - c.beta2)));
-                let denominator = (&p.second / correction2).sqrt() + 1e-8;
-                let update = (&p.first / correction1) / denominator * rate;
-                // Biases, norms and scales are vectors; only matrices are regularised.
-                if p.value.dim() >= 2 {
-                    let _ = p.value.g_mul_scalar_(1.0 - rate * c.weight_decay);
-                    if c.l1_decay > 0.0 {
-                        let _ = p.value.g_sub_(&(p.value.sign() * (rate * c.l1_decay)));
-                    }
-                }
-                let _ = p.value.g_sub_(&update);
+            let _ = self
+                .first
+                .g_mul_scalar_(c.beta1)
+                .g_add_(&(&gradient * (1.0 - c.beta1)));
+            let _ = self
+                .second
+                .g_mul_scalar_(c.beta2)
+                .g_add_(&(gradient.square() * (1.0 - c.beta2)));
+            let denominator = (&self.second / correction2).sqrt() + 1e-8;
+            let update = (&self.first / correction1) / denominator * rate;
+            let mut all = self.variables.gather();
+            let kept = &self.regularised * (-rate * c.weight_decay) + 1.0;
+            let _ = all.g_mul_(&kept);
+            if c.l1_decay > 0.0 {
+                let smaller = all.sign() * &self.regularised * (rate * c.l1_decay);
+                let _ = all.g_sub_(&smaller);
             }
+            let _ = all.g_sub_(&update);
+            self.variables.scatter(&all);
             norm
         })
     }
 
     /// Everything needed to go on: moments by name.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let moments = |(name, p): (&String, &Parameter)| {
-            [
-                (format!("adam/{name}#1"), p.first.shallow_clone()),
-                (format!("adam/{name}#2"), p.second.shallow_clone()),
-            ]
+        let moments = |moment: &Tensor, suffix: &str| -> Vec<(String, Tensor)> {
+            let named = self.variables.named(moment).into_iter();
+            named
+                .map(|(name, part)| (format!("adam/{name}{suffix}"), part))
+                .collect()
         };
-        self.parameters.iter().flat_map(moments).collect()
+        let mut all = moments(&self.first, "#1");
+        all.extend(moments(&self.second, "#2"));
+        all
     }
 
     /// Takes moments back; those of variables that no longer fit are started anew.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, step: u64) {
         self.step = step;
         no_grad(|| {
-            for (name, p) in &mut self.parameters {
-                for (suffix, moment) in [("#1", &mut p.first), ("#2", &mut p.second)] {
-                    if let Some(saved) = state.get(&format!("adam/{name}{suffix}"))
-                        && saved.size() == moment.size()
-                    {
-                        moment.copy_(saved);
-                    }
-                }
+            for (suffix, moment) in [("#1", &self.first), ("#2", &self.second)] {
+                self.variables
+                    .restore(moment, state, |name| format!("adam/{name}{suffix}"));
             }
         });
     }
@@ -169,20 +206,20 @@ impl AdamW {
 pub struct WeightMean {
     decay: f64,
     updates: u64,
-    pairs: Vec<(String, Tensor, Tensor)>,
+    variables: Layout,
+    mean: Tensor,
 }
 
 impl WeightMean {
     /// Starts at the present values.
     pub fn new(decay: f64, variables: Vec<(String, Tensor)>) -> Self {
-        let pair = |(name, live): (String, Tensor)| {
-            let mean = live.detach().copy();
-            (name, live, mean)
-        };
+        let variables = Layout::new(variables);
+        let mean = no_grad(|| variables.gather());
         Self {
             decay,
             updates: 0,
-            pairs: variables.into_iter().map(pair).collect(),
+            variables,
+            mean,
         }
     }
 
@@ -193,52 +230,33 @@ impl WeightMean {
         let ramp = (1.0 + self.updates as f64) / (10.0 + self.updates as f64);
         let decay = self.decay.min(ramp);
         no_grad(|| {
-            for (_, live, mean) in &mut self.pairs {
-                let _ = mean
-                    .g_mul_scalar_(decay)
-                    .g_add_(&(live.detach() * (1.0 - decay)));
-            }
+            let now = self.variables.gather() * (1.0 - decay);
+            let _ = self.mean.g_mul_scalar_(decay).g_add_(&now);
         });
     }
 
     /// Begins anew at the present values, after they were set from elsewhere.
     pub fn restart(&mut self) {
         self.updates = 0;
-        no_grad(|| {
-            for (_, live, mean) in &mut self.pairs {
-                mean.copy_(live);
-            }
-        });
+        self.mean = no_grad(|| self.variables.gather());
     }
 
     /// The means by name.
     pub fn named(&self) -> Vec<(String, Tensor)> {
-        self.pairs
-            .iter()
-            .map(|(name, _, mean)| (name.clone(), mean.shallow_clone()))
-            .collect()
+        self.variables.named(&self.mean)
     }
 
     /// Takes saved means back.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, updates: u64) {
         self.updates = updates;
         no_grad(|| {
-            for (name, _, mean) in &mut self.pairs {
-                if let Some(saved) = state.get(&format!("ema/{name}"))
-                    && saved.size() == mean.size()
-                {
-                    mean.copy_(saved);
-                }
-            }
+            self.variables
+                .restore(&self.mean, state, |name| format!("ema/{name}"));
         });
     }
 
     /// Copies the means into the live weights.
     pub fn apply(&mut self) {
-        no_grad(|| {
-            for (_, live, mean) in &mut self.pairs {
-                live.copy_(mean);
-            }
-        });
+        no_grad(|| self.variables.scatter(&self.mean));
     }
 }

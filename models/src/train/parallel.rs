@@ -5,15 +5,13 @@
 //! could be fooled stands between.
 
 use std::sync::Arc;
-use std::thread;
 
-use crossbeam::channel::{Receiver, bounded};
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;
-use super::batches::{NARROW_BANDS, Shape, clean_content_input};
+use super::batches::{Batches, Draw, NARROW_BANDS, Shape, ahead, clean_content_input};
 use super::features::{FeatureSet, Features};
 use crate::networks::{
     BANDS, CONTENT_MEL, FLOOR, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, loudness, normalise_value,
@@ -194,41 +192,31 @@ impl PairBatch {
     }
 }
 
-/// Starts a thread that makes batches, four ahead, with each feeling drawn equally often.
+/// Batches with each feeling drawn equally often.
 pub fn pair_batches(
     pairs: Arc<Vec<Pair>>,
     features: Arc<FeatureSet>,
     shape: Shape,
-    seed: u64,
-) -> Receiver<PairBatch> {
-    let (sender, receiver) = bounded(4);
-    thread::spawn(move || {
-        let classes = mien_face::EMOTIONS.len() + 1;
-        let mut by_emotion: Vec<(Vec<usize>, Vec<f64>)> = vec![Default::default(); classes];
-        for (index, pair) in pairs.iter().enumerate() {
-            let (own, sums) = &mut by_emotion[pair.acted.emotion as usize];
-            own.push(index);
-            sums.push(sums.last().unwrap_or(&0.0) + pair.acted.weight());
-        }
-        by_emotion.retain(|(own, _)| !own.is_empty());
-        let mut rng = StdRng::seed_from_u64(seed);
-        loop {
-            let chosen: Vec<&Pair> = (0..shape.batch)
-                .map(|_| {
-                    let (own, sums) = &by_emotion[rng.random_range(0..by_emotion.len())];
-                    let at = rng.random_range(0.0..sums[sums.len() - 1]);
-                    &pairs[own[sums.partition_point(|&s| s <= at).min(own.len() - 1)]]
-                })
-                .collect();
-            if sender
-                .send(batch(&chosen, &features, shape.frames, &mut rng))
-                .is_err()
-            {
-                return;
-            }
-        }
-    });
-    receiver
+    draw: Draw,
+) -> Batches<PairBatch> {
+    let classes = mien_face::EMOTIONS.len() + 1;
+    let mut by_emotion: Vec<(Vec<usize>, Vec<f64>)> = vec![Default::default(); classes];
+    for (index, pair) in pairs.iter().enumerate() {
+        let (own, sums) = &mut by_emotion[pair.acted.emotion as usize];
+        own.push(index);
+        sums.push(sums.last().unwrap_or(&0.0) + pair.acted.weight());
+    }
+    by_emotion.retain(|(own, _)| !own.is_empty());
+    ahead(draw, move |rng| {
+        let chosen: Vec<&Pair> = (0..shape.batch)
+            .map(|_| {
+                let (own, sums) = &by_emotion[rng.random_range(0..by_emotion.len())];
+                let at = rng.random_range(0.0..sums[sums.len() - 1]);
+                &pairs[own[sums.partition_point(|&s| s <= at).min(own.len() - 1)]]
+            })
+            .collect();
+        batch(&chosen, &features, shape.frames, rng)
+    })
 }
 
 fn batch(pairs: &[&Pair], features: &FeatureSet, frames: usize, rng: &mut StdRng) -> PairBatch {

@@ -117,7 +117,7 @@ pub fn train(
         tract: 0.08,
         ..Strength::default()
     };
-    let batches = frame_batches(pool, shape, mild, config.data.seed.wrapping_add(900));
+    let batches = frame_batches(pool, shape, mild, config.data.draw(900));
     let mut session = Session::new(folder, "phones", &["sequence"], (0, STEPS), deadline)?;
     while adam.step < STEPS && !session.over() {
         let batch = batches.recv()?.to_device(device);

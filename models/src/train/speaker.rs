@@ -3,19 +3,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use crossbeam::channel::{Receiver, bounded};
 use half::f16;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use serde::Serialize;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::augment::{Strength, disturb};
+use super::batches::{Batches, Draw, ahead};
 use super::checkpoint;
 use super::config::{SpeakerTrainingConfig, TrainConfig};
 use super::features::{FeatureSet, Features};
@@ -98,8 +97,8 @@ impl SpeakerRun<'_> {
         let path = self.folder.join(FILE);
         let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
         learner.resume()?;
-        let seed = self.config.data.seed.wrapping_add(1300 + learner.step());
-        let batches = self.batches(c, seed);
+        let draw = self.config.data.draw(1300 + learner.step());
+        let batches = self.batches(c, draw);
         let mut session = Session::new(
             &self.folder,
             "speaker",
@@ -246,9 +245,7 @@ impl SpeakerRun<'_> {
             .with_context(|| format!("cannot write {path:?}"))
     }
 
-    /// A thread that makes batches, four ahead.
-    fn batches(&self, c: &SpeakerTrainingConfig, seed: u64) -> Receiver<PairBatch> {
-        let (sender, receiver) = bounded(4);
+    fn batches(&self, c: &SpeakerTrainingConfig, draw: Draw) -> Batches<PairBatch> {
         let source = Source {
             config: c.clone(),
             cumulative: self
@@ -262,11 +259,7 @@ impl SpeakerRun<'_> {
             speakers: self.speakers.clone(),
             features: self.features.clone(),
         };
-        thread::spawn(move || {
-            let mut rng = StdRng::seed_from_u64(seed);
-            while sender.send(source.batch(&mut rng)).is_ok() {}
-        });
-        receiver
+        ahead(draw, move |rng| source.batch(rng))
     }
 }
 
@@ -437,6 +430,7 @@ fn pair_loss(embeddings: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::SeedableRng;
 
     #[test]
     fn a_margin_makes_the_same_embeddings_cost_more() {

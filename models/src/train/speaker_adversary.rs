@@ -116,11 +116,7 @@ impl SpeakerAdversary {
     /// Takes a checkpoint of batch `step` back.
     pub fn restore(&mut self, saved: &Tensors, step: u64) {
         checkpoint::load_into(&self.store, saved, "adversary");
-        let own = saved
-            .iter()
-            .filter_map(|(name, t)| Some((name.strip_prefix("adversary/")?.to_owned(), t)))
-            .map(|(name, t)| (name, t.shallow_clone()))
-            .collect();
+        let own = checkpoint::below_prefix("adversary", saved);
         self.adam.restore(&own, step * STEPS as u64);
     }
 }

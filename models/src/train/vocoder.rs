@@ -142,11 +142,8 @@ impl VocoderRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let batches = sound_batches(
-            self.pool.clone(),
-            shape,
-            self.config.data.seed.wrapping_add(step),
-        );
+        let draw = self.config.data.draw(step);
+        let batches = sound_batches(self.pool.clone(), shape, draw);
         let names = [
             "spectral",
             "generator",
