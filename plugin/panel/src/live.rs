@@ -74,7 +74,7 @@ pub(crate) fn show(ui: &mut Ui, cx: &mut Cx, rect: Rect) {
         cx.theme.accent,
     );
     cut_right(&mut rest, 6.0);
-    let notice = notices::current(cx.state);
+    let notice = notices::current(cx.state, cx.view.waits_long(cx.now));
     match &notice {
         Some(notice) if notice.gravity == Gravity::Blocking => blocking(ui, cx, rest, notice),
         _ => pictures(ui, cx, rest),

@@ -47,9 +47,9 @@ fn notice(gravity: Gravity, title: &'static str, text: String) -> Notice {
     }
 }
 
-/// The most important notice, if any.
-pub(crate) fn current(state: &PanelState) -> Option<Notice> {
-    blocking(state).or_else(|| passing(state))
+/// The most important notice, if any. `long`: the engine has been waited for longer than usual.
+pub(crate) fn current(state: &PanelState, long: bool) -> Option<Notice> {
+    blocking(state).or_else(|| passing(state, long))
 }
 
 /// What keeps the converted voice from being heard.
@@ -120,17 +120,26 @@ fn blocking(state: &PanelState) -> Option<Notice> {
 }
 
 /// What one should know while it works.
-fn passing(state: &PanelState) -> Option<Notice> {
+fn passing(state: &PanelState, long: bool) -> Option<Notice> {
     match &state.engine {
         EngineStatus::Starting => {
-            let text = "The engine warms up; this takes a second or two. Your own voice passes until then.".into();
-            return Some(notice(Gravity::Info, "Starting", text));
+            let text = if long {
+                "Still warming up: a slow disk or a first start takes longer. Your own voice passes until then."
+            } else {
+                "The engine warms up; this takes a second or two. Your own voice passes until then."
+            };
+            return Some(notice(Gravity::Info, "Starting", text.into()));
         }
         EngineStatus::LoadingPack { name, progress } => {
             let done =
                 progress.map_or_else(String::new, |share| format!(" {:.0} %", share * 100.0));
-            let text =
-                format!("Reading “{name}”{done}. The sound goes on with what was loaded before.");
+            let text = if long {
+                format!(
+                    "Still reading “{name}”{done}: a slow disk takes longer. The sound goes on with what was loaded before."
+                )
+            } else {
+                format!("Reading “{name}”{done}. The sound goes on with what was loaded before.")
+            };
             return Some(notice(Gravity::Info, "Loading voices", text));
         }
         _ => {}
@@ -245,12 +254,18 @@ mod tests {
             engine: EngineStatus::Ready,
             ..PanelState::default()
         };
-        assert_eq!(current(&state), None);
+        assert_eq!(current(&state, false), None);
         state.meters.input_clipped = true;
-        assert_eq!(current(&state).map(|n| n.title), Some("Input too loud"));
+        assert_eq!(
+            current(&state, false).map(|n| n.title),
+            Some("Input too loud")
+        );
         state.engine = EngineStatus::PackMissing {
             folder: "/packs".into(),
         };
-        assert_eq!(current(&state).map(|n| n.gravity), Some(Gravity::Blocking));
+        assert_eq!(
+            current(&state, false).map(|n| n.gravity),
+            Some(Gravity::Blocking)
+        );
     }
 }

@@ -6,6 +6,11 @@ use palette::{IntoColor, Oklch, Srgb};
 
 use crate::fonts;
 
+/// How long the pointer rests on something before its tooltip comes, in seconds.
+pub(crate) const TOOLTIP_DELAY_S: f32 = 0.45;
+/// For how long after a tooltip the next one comes at once, in seconds.
+pub(crate) const TOOLTIP_GRACE_S: f32 = 0.2;
+
 /// A colour of this lightness (0 to 1), chroma (0 to about 0.3) and hue (degrees). Chroma that
 /// sRGB cannot show at that lightness is reduced, which keeps lightness and hue.
 pub(crate) fn oklch(lightness: f32, chroma: f32, hue: f32) -> Color32 {
@@ -157,7 +162,8 @@ impl Theme {
         style.spacing.scroll = egui::style::ScrollStyle::floating();
         style.spacing.interact_size.y = 26.0;
         style.spacing.tooltip_width = 280.0;
-        style.interaction.tooltip_delay = 0.45;
+        style.interaction.tooltip_delay = TOOLTIP_DELAY_S;
+        style.interaction.tooltip_grace_time = TOOLTIP_GRACE_S;
         style.interaction.selectable_labels = false;
         style.animation_time = 0.10;
         style.visuals = if self.dark {

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use egui::{Popup, Rect, Ui, Vec2};
+use egui::{Popup, Pos2, Rect, Ui, Vec2};
 
 use crate::actions::{PanelAction, Sound};
 use crate::context::{Cx, Held};
 use crate::params::ParamId;
 use crate::portrait::{self, Portrait};
 use crate::scroll::LiveView;
-use crate::state::{Memory, PanelState};
-use crate::theme::Theme;
+use crate::state::{EngineStatus, Memory, PanelState};
+use crate::theme::{TOOLTIP_DELAY_S, TOOLTIP_GRACE_S, Theme};
 use crate::widgets::layout::{cut_bottom, cut_left, cut_right, cut_top};
 use crate::widgets::{control::Drag, entry::Typing};
 use crate::{
@@ -30,8 +30,15 @@ pub enum Page {
 
 /// How far a repeated step of the same kind joins the one before in the undo history, in seconds.
 const JOIN_S: f64 = 0.8;
+/// How long the engine usually takes to start or to read a pack at most, in seconds.
+const USUAL_WAIT_S: f64 = 4.0;
 /// Steps that undo remembers.
 const UNDO_DEPTH: usize = 100;
+
+/// How far a resting hand may move the pointer, in points.
+const REST: f32 = 3.0;
+/// A delay of tooltips that nobody waits for, in seconds.
+const NEVER_S: f32 = 1.0e6;
 
 /// Which of the two sounds is heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,6 +146,13 @@ pub(crate) struct View {
     pub held: Vec<Held>,
     pub drag: Option<Drag>,
     pub typing: Option<Typing>,
+    /// The pack that is being read (none while the engine starts), and since when it is seen to be.
+    waiting: Option<(Option<String>, f64)>,
+    /// A list closed under the resting pointer, which stood here.
+    hushed_at: Option<Pos2>,
+    had_list: bool,
+    /// Whose menu of our own is to open with the next frame.
+    pub own_menu: Option<ParamId>,
     pub history: History,
     pub slot: Slot,
     /// The sound that is not heard.
@@ -168,6 +182,55 @@ impl View {
             .unwrap_or_else(|| portrait::from_name(name))
     }
 
+    /// Takes note of what the engine is busy with; tells in how many seconds words about it change.
+    fn watch_engine(&mut self, engine: &EngineStatus, now: f64) -> Option<f64> {
+        let pack = match engine {
+            EngineStatus::Starting => None,
+            EngineStatus::LoadingPack { name, .. } => Some(name),
+            _ => {
+                self.waiting = None;
+                return None;
+            }
+        };
+        let since = match &self.waiting {
+            Some((same, since)) if same.as_ref() == pack => *since,
+            _ => {
+                self.waiting = Some((pack.cloned(), now));
+                now
+            }
+        };
+        Some(since + USUAL_WAIT_S - now).filter(|&left| left > 0.0)
+    }
+
+    /// Whether the engine has been waited for longer than usual.
+    pub(crate) fn waits_long(&self, now: f64) -> bool {
+        let since = self.waiting.as_ref().map(|(_, since)| *since);
+        since.is_some_and(|since| now - since >= USUAL_WAIT_S)
+    }
+
+    /// Keeps tooltips away after a list closed, until the pointer moves on: nobody asked for the one
+    /// of what happens to lie under it.
+    fn hush(&mut self, ctx: &egui::Context) {
+        let has_list = Popup::is_any_open(ctx);
+        let pointer = ctx.input(|input| input.pointer.latest_pos());
+        if std::mem::replace(&mut self.had_list, has_list) && !has_list {
+            self.hushed_at = pointer;
+        }
+        let rests = |at: Pos2| pointer.is_some_and(|pointer| pointer.distance(at) < REST);
+        self.hushed_at = self.hushed_at.filter(|&at| rests(at));
+        let (delay, grace) = match self.hushed_at {
+            Some(_) => (NEVER_S, 0.0),
+            None => (TOOLTIP_DELAY_S, TOOLTIP_GRACE_S),
+        };
+        let present = ctx.global_style().interaction.tooltip_delay;
+        if present != delay {
+            ctx.global_style_mut(|style| {
+                style.interaction.tooltip_delay = delay;
+                style.interaction.tooltip_grace_time = grace;
+            });
+        }
+    }
+
     /// Changes what is kept for the next time.
     pub(crate) fn remember(&mut self, change: impl FnOnce(&mut Memory)) {
         change(&mut self.memory);
@@ -193,6 +256,10 @@ impl Panel {
                 held: Vec::new(),
                 drag: None,
                 typing: None,
+                waiting: None,
+                hushed_at: None,
+                had_list: false,
+                own_menu: None,
                 history: History::default(),
                 slot: Slot::default(),
                 other: None,
@@ -245,6 +312,12 @@ impl Panel {
             memory.window = Some(points);
             memory.zoom = zoom;
         }
+    }
+
+    /// Opens the panel's own menu of a parameter at the pointer with the next frame: the host has
+    /// none for it after all.
+    pub fn show_own_menu(&mut self, param: ParamId) {
+        self.view.own_menu = Some(param);
     }
 
     /// Lets go of all controls, for a window that closes: returns what must be done.
@@ -306,6 +379,10 @@ impl Panel {
             ui.set_style(ctx.global_style());
             view.themed = Some(theme);
         }
+        view.hush(&ctx);
+        if let Some(left) = view.watch_engine(&state.engine, now) {
+            ctx.request_repaint_after_secs(left as f32);
+        }
         watch_keyboard(&ctx, view);
         let mut cx = Cx {
             state,
@@ -318,6 +395,7 @@ impl Panel {
         toast::show(ui, &cx);
         let mut actions = std::mem::take(&mut cx.out);
         let view = cx.view;
+        view.own_menu = None;
         if view.before_audition.is_none() {
             view.history.observe(state, &actions, now);
         }

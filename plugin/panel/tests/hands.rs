@@ -7,7 +7,8 @@ use egui::{Key, Modifiers, PointerButton, Pos2, Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use mien_panel::{
-    FilePurpose, Memory, Page, PanelAction, PanelState, ParamId, Sound, StandaloneAction,
+    EngineStatus, FilePurpose, Memory, Page, PanelAction, PanelState, ParamId, Sound,
+    StandaloneAction,
 };
 
 type Hands = Harness<'static, App>;
@@ -635,6 +636,63 @@ fn the_hosts_menu_is_asked_for_where_there_is_one() {
         taken(&mut harness).last(),
         Some(PanelAction::HostMenu(ParamId::Breath, _))
     ));
+    assert!(harness.query_by_label("Reset").is_none());
+    // It had none after all.
+    harness.state_mut().state.host.has_param_menu = false;
+    harness.state_mut().panel.show_own_menu(ParamId::Breath);
+    settle(&mut harness);
+    click(&mut harness, "Type a value…");
+    assert!(harness.query_by_label("Breath value").is_some());
+}
+
+#[test]
+fn a_list_that_closes_leaves_no_tooltip_behind() {
+    let mut harness = start();
+    let help = ParamId::Breath.spec().help;
+    let breath = harness.get_by_label("Breath").rect().center();
+    harness.get_by_label("Formant").click_secondary();
+    settle(&mut harness);
+    harness.hover_at(breath);
+    settle(&mut harness);
+    harness.key_press(Key::Escape);
+    settle(&mut harness);
+    assert!(harness.query_by_label("Reset").is_none(), "it is closed");
+    // A hand at rest is not quite still.
+    harness.hover_at(breath + vec2(1.0, 0.0));
+    harness.run_steps(60);
+    assert!(harness.query_by_label(help).is_none(), "nobody asked");
+    harness.hover_at(breath + vec2(9.0, 0.0));
+    harness.run_steps(60);
+    assert!(harness.query_by_label(help).is_some(), "tooltips are back");
+}
+
+#[test]
+fn a_long_wait_is_not_called_a_second_or_two() {
+    let says = |harness: &Harness<'static, App>, words: &str| {
+        harness.query_by_label_contains(words).is_some()
+    };
+    let mut state = session();
+    state.engine = EngineStatus::Starting;
+    let mut harness = Setup::default().start(state);
+    assert!(says(&harness, "a second or two"));
+    harness.run_steps(130);
+    assert!(!says(&harness, "a second or two"));
+    assert!(says(&harness, "Still warming up"));
+    let reading = |name: &str| EngineStatus::LoadingPack {
+        name: name.into(),
+        progress: None,
+    };
+    for name in ["One", "Two"] {
+        // Each pack has its own time.
+        harness.state_mut().state.engine = reading(name);
+        settle(&mut harness);
+        assert!(says(&harness, &format!("Reading “{name}”")));
+        harness.run_steps(130);
+        assert!(says(&harness, &format!("Still reading “{name}”")));
+    }
+    harness.state_mut().state.engine = EngineStatus::Ready;
+    settle(&mut harness);
+    assert!(!says(&harness, "till reading"));
 }
 
 #[test]

@@ -239,6 +239,18 @@ fn every_state() {
         ("bypassed", bypassed),
         ("unplugged", unplugged),
     ];
+    // A wait that became long.
+    for (name, engine) in [
+        ("long start", EngineStatus::Starting),
+        ("long loading", states[2].1.engine.clone()),
+    ] {
+        let mut harness = Setup::default().start(PanelState {
+            engine,
+            ..session()
+        });
+        harness.run_steps(130);
+        shot(&mut results, &mut harness, &format!("state {name} dark"));
+    }
     for (index, (name, state)) in states.into_iter().enumerate() {
         let (setup, theme) = themed(index);
         shot(

@@ -3,8 +3,8 @@
 
 use egui::accesskit::{Action, ActionData};
 use egui::{
-    CursorIcon, EventFilter, Key, Modifiers, MouseWheelUnit, Pos2, Rect, Response, Sense, Stroke,
-    Ui, WidgetInfo,
+    CursorIcon, EventFilter, Key, Modifiers, MouseWheelUnit, Popup, Pos2, Rect, Response, Sense,
+    SetOpenCommand, Stroke, Ui, WidgetInfo,
 };
 
 use crate::actions::{PanelAction, StandaloneAction};
@@ -270,7 +270,12 @@ fn describe(ui: &Ui, cx: &Cx, spec: &ParamSpec, response: &Response) {
 /// The right-click menu: the host's where there is one, else our own.
 pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
     let param = spec.param;
-    if cx.state.host.has_param_menu {
+    let refused = cx
+        .view
+        .own_menu
+        .take_if(|wanted| *wanted == param)
+        .is_some();
+    if cx.state.host.has_param_menu && !refused {
         if response.secondary_clicked() {
             let at = response
                 .interact_pointer_pos()
@@ -282,7 +287,11 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
     let standalone = cx.state.standalone.as_ref();
     let bound = standalone.is_some_and(|own| own.midi_map.iter().any(|bound| bound.param == param));
     let has_midi = standalone.is_some();
-    response.context_menu(|ui| {
+    let mut popup = Popup::context_menu(response);
+    if refused {
+        popup = popup.open_memory(Some(SetOpenCommand::Bool(true)));
+    }
+    popup.show(|ui| {
         // Left alone, a menu is as wide as its first frame had room for.
         ui.set_width(menu::WIDTH);
         menu::title(
