@@ -5,7 +5,6 @@
 //! hands out the framework's table of functions, and steps in where the host calls back on its main
 //! thread, and where it ends the instance.
 
-use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -22,13 +21,11 @@ use clap_sys::host::clap_host;
 use clap_sys::plugin::{clap_plugin, clap_plugin_descriptor};
 use clap_sys::version::CLAP_VERSION;
 use mien_panel::ParamId;
-use nice_plug::prelude::Params;
 use nice_plug::wrapper::clap::{PluginDescriptor, Wrapper};
 use nice_plug::wrapper::setup_logger;
 
 use crate::Mien;
-use crate::param_menu::{MenuHost, ParamMenu, Question};
-use crate::params::MienParams;
+use crate::param_menu::{MenuHost, ParamMenu, Question, making, place_in_list};
 
 /// The CLAP entry point.
 // SAFETY: the symbol is CLAP's, and this library has no other of the name.
@@ -46,17 +43,6 @@ static FACTORY: clap_plugin_factory = clap_plugin_factory {
     get_plugin_descriptor: Some(descriptor),
     create_plugin: Some(create),
 };
-
-thread_local! {
-    /// The menu of the instance that is being made on this thread, for the framework makes [`Mien`]
-    /// without arguments.
-    static MAKING: RefCell<Option<Arc<ParamMenu>>> = const { RefCell::new(None) };
-}
-
-/// The menu of the instance that is being made: the CLAP host's, where there is one.
-pub fn menu_of_this_instance() -> Arc<ParamMenu> {
-    MAKING.take().unwrap_or_default()
-}
 
 /// What the host holds: the framework's table of functions, and what we need beside it. The host
 /// sees the table only, which therefore comes first.
@@ -123,10 +109,8 @@ unsafe extern "C" fn create(
 /// `host` lives until then.
 unsafe fn make(host: *const clap_host) -> *const clap_plugin {
     let menu = Arc::<ParamMenu>::default();
-    MAKING.set(Some(menu.clone()));
     // SAFETY: the caller's promise is the framework's condition.
-    let wrapper = unsafe { Wrapper::<Mien>::new(host) };
-    MAKING.set(None);
+    let wrapper = making(&menu, || unsafe { Wrapper::<Mien>::new(host) });
     let framework = *wrapper.clap_plugin.borrow();
     // The framework finds itself by `plugin_data`, and takes this reference back when destroyed.
     let _ = Arc::into_raw(wrapper);
@@ -235,18 +219,12 @@ impl MenuHost for ClapHost {
     }
 }
 
-/// The host's number of a parameter: the framework lists them in the order of the map that it was
-/// given, and numbers them in a way of its own.
+/// The host's number of a parameter.
 ///
 /// # Safety
 /// `plugin` is an instance that was initialised; this is the main thread.
 unsafe fn host_id(plugin: *const clap_plugin, param: ParamId) -> Option<u32> {
-    static ORDER: OnceLock<Vec<String>> = OnceLock::new();
-    let order = ORDER.get_or_init(|| {
-        let map = MienParams::new(Arc::default()).param_map();
-        map.into_iter().map(|(id, ..)| id).collect()
-    });
-    let index = order.iter().position(|id| id == param.spec().id)?;
+    let index = place_in_list(param)?;
     // SAFETY: the caller's promise; what is found under this name has this type.
     unsafe {
         let get_extension = (*plugin).get_extension?;

@@ -4,7 +4,8 @@
 //! * [`realtime`]: the audio thread's side.
 //! * [`engine`]: the thread that converts, and the one that loads.
 //! * [`editor`]: the panel.
-//! * [`param_menu`]: the host's menu of a parameter; [`clap_entry`](mod@clap_entry) finds it in CLAP.
+//! * [`param_menu`]: the host's menu of a parameter; [`clap_entry`](mod@clap_entry) finds it in CLAP,
+//!   [`vst3_entry`] in VST3.
 //! * [`instance`]: all of them together, whatever hosts them.
 //! * [`shared`]: what they all know.
 //!
@@ -21,7 +22,9 @@ pub mod params;
 pub mod priority;
 pub mod realtime;
 pub mod shared;
+pub mod vst3_entry;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,6 +45,9 @@ const LOAD_LIMIT: Duration = Duration::from_secs(60);
 /// (nice-plug 0.4.2 stores it after the buffer configuration), and a bounce must not start dry.
 const FIRST_VST3_LIMIT: Duration = Duration::from_secs(5);
 
+/// Asks the main thread for the menu of [`ParamMenu::ask`].
+pub struct ShowMenu;
+
 /// The plugin.
 pub struct Mien {
     instance: Instance,
@@ -57,7 +63,7 @@ impl Default for Mien {
     fn default() -> Self {
         Self {
             instance: Instance::default(),
-            menu: clap_entry::menu_of_this_instance(),
+            menu: param_menu::menu_of_this_instance(),
             processor: None,
             mode: Mode::Realtime,
             delay_mode: params::DelayMode::Low,
@@ -81,13 +87,23 @@ impl Plugin for Mien {
 
     type Editor = PanelEditor;
     type SysExMessage = ();
-    type BackgroundTask = ();
+    type BackgroundTask = ShowMenu;
+
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        let menu = self.menu.clone();
+        Box::new(move |ShowMenu| {
+            // The framework has this called by the host, which no panic may reach.
+            let _ = catch_unwind(AssertUnwindSafe(|| menu.arrived()));
+        })
+    }
 
     fn params(&self) -> Arc<dyn Params> {
         self.instance.params.clone()
     }
 
-    fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+    fn editor(&mut self, executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        self.menu
+            .keep_post(Arc::new(move || executor.execute_gui(ShowMenu)));
         editor::create(
             self.instance.params.clone(),
             self.instance.shared.clone(),
@@ -210,5 +226,3 @@ const fn layout(name: &'static str, inputs: u32, outputs: u32) -> AudioIOLayout 
         ..AudioIOLayout::const_default()
     }
 }
-
-nice_export_vst3!(Mien);

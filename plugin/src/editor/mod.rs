@@ -75,6 +75,10 @@ pub fn create(
 ) -> Option<PanelEditor> {
     let memory = library::memory();
     let wake = Wake::default();
+    menu.keep_wake({
+        let wake = wake.clone();
+        Box::new(move || wake.call())
+    });
     let points = memory
         .window
         .unwrap_or_else(|| DEFAULT_SIZE.map(|side| side * memory.zoom));
@@ -158,6 +162,9 @@ impl PanelApp {
             return None;
         }
         let drawn = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(param) = self.menu.take_refused() {
+                self.panel.show_own_menu(param);
+            }
             let actions = {
                 let mirror = self.mirror.clone();
                 let mut mirror = mirror.lock().unwrap_or_else(PoisonError::into_inner);

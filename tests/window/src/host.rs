@@ -1,230 +1,70 @@
-//! A plugin that plays: a thread sends a sound through it at the pace of a sound card, and what hands
-//! on the panel do to its parameters is written down.
+//! What the steps need of a host, whatever its format.
 
-use anyhow::{Context, Result, anyhow};
-use mien_host::{Asked, ClapId, GuiSize, Menu, Player, Plugin, PluginEntry, Touch, Touched};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use anyhow::{Result, bail, ensure};
+use mien_host::Touch;
 
-/// Blocks to a second.
-const BLOCKS: u32 = 100;
-
-/// A plugin that plays.
-pub struct Host {
-    plugin: Plugin,
-    rate: u32,
-    sound: Arc<Vec<f32>>,
-    playing: Arc<AtomicBool>,
-    stop: Arc<AtomicBool>,
-    changes: mpsc::Sender<(ClapId, f64)>,
-    touches: (mpsc::Sender<Touched>, mpsc::Receiver<Touched>),
-    /// Those that no check has accepted yet.
-    open_touches: Vec<Touched>,
-    restarts: usize,
-    audio: Option<JoinHandle<Player>>,
-}
-
-impl Host {
-    /// Loads a plugin and plays `sound` (mono, at `rate` Hz) through it. A plugin that does not
-    /// switch on at that rate stays off, and its window can be opened still.
-    pub fn new(file: &Path, rate: u32, sound: Vec<f32>) -> Result<Self> {
-        // SAFETY: loading a library runs its code; it is the plugin that is to be looked at.
-        let entry = unsafe { PluginEntry::load(file) }
-            .map_err(|error| anyhow!("{}: {error}", file.display()))?;
-        let mut host = Self {
-            plugin: Plugin::new(&entry)?,
-            rate,
-            sound: Arc::new(sound),
-            playing: Arc::new(AtomicBool::new(true)),
-            stop: Arc::default(),
-            changes: mpsc::channel().0,
-            touches: mpsc::channel(),
-            open_touches: Vec::new(),
-            restarts: 0,
-            audio: None,
-        };
-        if let Err(error) = host.start() {
-            println!("{error}");
-        }
-        Ok(host)
-    }
-
-    fn start(&mut self) -> Result<()> {
-        let player = self.plugin.activate(self.rate, self.rate / BLOCKS)?;
-        let (sender, changes) = mpsc::channel();
-        self.changes = sender;
-        self.stop = Arc::default();
-        let track = Track {
-            sound: self.sound.clone(),
-            playing: self.playing.clone(),
-            stop: self.stop.clone(),
-            changes,
-            touches: self.touches.0.clone(),
-        };
-        let block = (self.rate / BLOCKS) as usize;
-        let thread = std::thread::Builder::new().name("host audio".into());
-        self.audio = Some(thread.spawn(move || track.play(player, block))?);
-        Ok(())
-    }
-
-    fn halt(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(Ok(player)) = self.audio.take().map(JoinHandle::join) {
-            self.plugin.deactivate(player);
-        }
-    }
-
+/// A host with one plugin.
+pub trait Host {
     /// Lets the sound through, or silence.
-    pub fn play(&self, on: bool) {
-        self.playing.store(on, Ordering::Relaxed);
+    fn play(&mut self, _on: bool) -> Result<()> {
+        bail!("this host plays nothing")
     }
 
     /// Moves a parameter, as automation does.
-    pub fn set(&mut self, name: &str, value: f64) -> Result<()> {
-        let id = self.plugin.param(name)?.id;
-        Ok(self.changes.send((id, value))?)
+    fn set(&mut self, _name: &str, _value: f64) -> Result<()> {
+        bail!("this host automates nothing")
     }
 
     /// A parameter's value, as the host sees it.
-    pub fn get(&mut self, name: &str) -> Result<f64> {
-        self.plugin.get(name)
+    fn get(&mut self, name: &str) -> Result<f64>;
+
+    /// The host's number of a parameter.
+    fn param(&mut self, name: &str) -> Result<u32>;
+
+    /// What it would keep in a session, as text.
+    fn state(&mut self) -> Result<String> {
+        bail!("this host keeps nothing")
     }
 
-    /// What it would keep in a session, as text: JSON after the framework's few bytes, in which texts
-    /// lie that are JSON again.
-    pub fn state(&mut self) -> Result<String> {
-        let bytes = self.plugin.save()?;
-        let text = String::from_utf8_lossy(&bytes).replace('\\', "");
-        let start = text.find('{').unwrap_or_default();
-        Ok(text[start..].to_owned())
-    }
-
-    /// Fails unless hands on the panel did nothing to parameters since the last look but one gesture
-    /// or more of this one: take hold, move, let go.
-    pub fn expect_gesture(&mut self, name: &str) -> Result<()> {
-        let id = self.plugin.param(name)?.id;
-        self.open_touches.extend(self.touches.1.try_iter());
-        let touches = &self.open_touches;
-        let (mut held, mut moves, mut gestures) = (false, 0, 0);
-        for touched in touches {
-            let in_order = match touched.touch {
-                Touch::Begin => !std::mem::replace(&mut held, true),
-                Touch::Value(_) => held,
-                Touch::End => std::mem::replace(&mut held, false),
-            };
-            anyhow::ensure!(touched.param == id && in_order, "the host saw {touches:?}");
-            moves += usize::from(matches!(touched.touch, Touch::Value(_)));
-            gestures += usize::from(touched.touch == Touch::End);
-        }
-        anyhow::ensure!(moves > 0 && !held, "the host saw {touches:?}");
-        println!("{name}: {gestures} gesture(s), {moves} value(s)");
-        self.open_touches.clear();
-        Ok(())
-    }
-
-    /// Forgets what hands did.
-    pub fn forget_touches(&mut self) {
-        self.touches.1.try_iter().for_each(drop);
-        self.open_touches.clear();
-    }
+    /// What hands on the panel did to parameters since the last look.
+    fn take_touches(&mut self) -> Vec<(u32, Touch)>;
 
     /// The one menu that was asked for since the last look: whose it is, and where.
-    pub fn menu(&mut self) -> Result<(String, [i32; 2])> {
-        let menus = self.plugin.take_menus();
-        let [
-            Menu {
-                param: Some(id),
-                place,
-            },
-        ] = menus[..]
-        else {
-            anyhow::bail!("the host was asked for {menus:?}");
-        };
-        let params = self.plugin.params()?;
-        let param = params.into_iter().find(|param| param.id == id);
-        Ok((param.context("a menu of no parameter")?.name, place))
-    }
+    fn menu(&mut self) -> Result<(String, [i32; 2])>;
 
     /// Opens the plugin's window; gives its size.
-    pub fn open(&mut self) -> Result<GuiSize> {
-        self.plugin.open()
-    }
+    fn open(&mut self) -> Result<[u32; 2]>;
 
-    /// Puts the plugin's window into this one.
-    pub fn embed(&mut self, window: u32) -> Result<()> {
-        // SAFETY: the window stays until `close`.
-        unsafe { self.plugin.embed(window) }
-    }
+    /// Puts the plugin's window into this one, which stays until [`Self::close`].
+    fn embed(&mut self, window: u32) -> Result<()>;
 
     /// Offers the plugin's window a size; gives the one that it takes.
-    pub fn resize(&mut self, width: u32, height: u32) -> Result<GuiSize> {
-        self.plugin.resize(GuiSize { width, height })
-    }
+    fn resize(&mut self, size: [u32; 2]) -> Result<[u32; 2]>;
 
     /// Closes the plugin's window.
-    pub fn close(&mut self) -> Result<()> {
-        self.plugin.close()
-    }
+    fn close(&mut self) -> Result<()>;
 
     /// Does what the plugin asked the main thread for; gives a size that it wants its window to have.
-    pub fn idle(&mut self) -> Result<Option<GuiSize>> {
-        self.plugin.idle();
-        let restarts = self.plugin.asked(Asked::restarts);
-        if std::mem::replace(&mut self.restarts, restarts) != restarts {
-            self.halt();
-            self.start()?;
-        }
-        Ok(self.plugin.asked(Asked::take_size))
-    }
+    fn idle(&mut self) -> Result<Option<[u32; 2]>>;
+
+    /// Ends the plugin.
+    fn end(self: Box<Self>) -> Result<()>;
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.halt();
+/// Fails unless `touches` are one gesture or more of this parameter: take hold, move, let go.
+pub fn expect_gesture(touches: &[(u32, Touch)], name: &str, id: u32) -> Result<()> {
+    let (mut held, mut moves, mut gestures) = (false, 0, 0);
+    for &(param, touch) in touches {
+        let in_order = match touch {
+            Touch::Begin => !std::mem::replace(&mut held, true),
+            Touch::Value(_) => held,
+            Touch::End => std::mem::replace(&mut held, false),
+        };
+        ensure!(param == id && in_order, "the host saw {touches:?}");
+        moves += usize::from(matches!(touch, Touch::Value(_)));
+        gestures += usize::from(touch == Touch::End);
     }
-}
-
-/// What the audio thread plays, and what it hears of.
-struct Track {
-    sound: Arc<Vec<f32>>,
-    playing: Arc<AtomicBool>,
-    stop: Arc<AtomicBool>,
-    changes: mpsc::Receiver<(ClapId, f64)>,
-    touches: mpsc::Sender<Touched>,
-}
-
-impl Track {
-    /// Plays until it is told to stop, one block each 10 ms.
-    fn play(self, mut player: Player, block: usize) -> Player {
-        let mut inputs = vec![vec![0.0_f32; block]; 2];
-        let mut outputs = vec![vec![0.0_f32; block]; 2];
-        let (mut at, mut due) = (0, Instant::now());
-        while !self.stop.load(Ordering::Relaxed) {
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            due += Duration::from_millis(10);
-            let silent = self.sound.is_empty() || !self.playing.load(Ordering::Relaxed);
-            for index in 0..block {
-                let sample = if silent {
-                    0.0
-                } else {
-                    self.sound[at % self.sound.len()]
-                };
-                at += usize::from(!silent);
-                inputs
-                    .iter_mut()
-                    .for_each(|channel| channel[index] = sample);
-            }
-            let changes = self.changes.try_iter();
-            changes.for_each(|(param, value)| player.set(param, value));
-            // A plugin that failed falls silent, and the panel says so.
-            let _ = player.block(&mut inputs, &mut outputs);
-            player.touched().for_each(|touched| {
-                let _ = self.touches.send(touched);
-            });
-        }
-        player
-    }
+    ensure!(moves > 0 && !held, "the host saw {touches:?}");
+    println!("{name}: {gestures} gesture(s), {moves} value(s)");
+    Ok(())
 }

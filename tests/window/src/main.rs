@@ -6,12 +6,15 @@
 //! ```
 //!
 //! It needs an X server (`Xvfb` will do). With `--plugin` it is a CLAP host: it plays a sound through
-//! the plugin at the pace of a sound card, in blocks of 10 ms, and embeds its window.
+//! the plugin at the pace of a sound card, in blocks of 10 ms, and embeds its window. With `--vst3` it
+//! is a VST3 host that embeds a window and plays nothing.
 
 use anyhow::Result;
 use clap::Parser;
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
+mod clap_host;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
@@ -20,6 +23,8 @@ mod screen;
 mod steps;
 #[cfg(target_os = "linux")]
 mod usage;
+#[cfg(target_os = "linux")]
+mod vst3_host;
 
 /// What to open, and what to do with it.
 #[derive(Debug, Parser)]
@@ -27,6 +32,12 @@ pub struct Options {
     /// A `.clap` to host.
     #[arg(long, value_name = "FILE", conflicts_with = "program")]
     plugin: Option<PathBuf>,
+    /// The library of a `.vst3` to host.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plugin", "program"])]
+    vst3: Option<PathBuf>,
+    /// The VST3 host has nothing to put into the menu of a parameter.
+    #[arg(long, requires = "vst3")]
+    no_menu: bool,
     /// A program to start instead; its window is called Mien.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,

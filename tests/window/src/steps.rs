@@ -1,14 +1,17 @@
 //! The steps that were asked for, one after the other.
 
 use anyhow::{Context, Result, bail, ensure};
+use mien_host::Touch;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::Options;
-use crate::host::Host;
+use crate::clap_host::ClapHost;
+use crate::host::{Host, expect_gesture};
 use crate::screen::Screen;
 use crate::usage::Usage;
+use crate::vst3_host::Vst3Host;
 
 /// How long a program may take to open its window.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,7 +21,7 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 enum Subject {
-    Plugin(Box<Host>),
+    Plugin(Box<dyn Host>),
     Program(Child),
 }
 
@@ -28,26 +31,35 @@ struct Session {
     window: Option<u32>,
     /// Where the pointer was moved to last, in the window.
     pointer: (i16, i16),
+    /// What hands did that no check has accepted yet.
+    touches: Vec<(u32, Touch)>,
 }
 
 /// Opens what was asked for and takes the steps.
 pub fn run(options: &Options) -> Result<()> {
     let screen = Screen::open()?;
-    let subject = match (&options.plugin, &options.program) {
-        (Some(file), _) => {
-            Subject::Plugin(Box::new(Host::new(file, options.rate, sound(options)?)?))
+    let subject = match (&options.plugin, &options.vst3, &options.program) {
+        (Some(file), ..) => Subject::Plugin(Box::new(ClapHost::new(
+            file,
+            options.rate,
+            sound(options)?,
+        )?)),
+        (None, Some(file), _) => {
+            let host = Vst3Host::new(file, options.rate, !options.no_menu)?;
+            Subject::Plugin(Box::new(host))
         }
-        (None, Some(file)) => {
+        (None, None, Some(file)) => {
             let mut command = Command::new(file);
             Subject::Program(command.args(&options.argument).spawn()?)
         }
-        (None, None) => bail!("name a --plugin or a --program"),
+        (None, None, None) => bail!("name a --plugin, a --vst3 or a --program"),
     };
     let mut session = Session {
         screen,
         subject,
         window: None,
         pointer: (0, 0),
+        touches: Vec::new(),
     };
     session.open()?;
     let mut done = Ok(());
@@ -58,11 +70,14 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     session.close()?;
-    if let Subject::Program(child) = &mut session.subject {
-        child.kill()?;
-        child.wait()?;
+    match session.subject {
+        Subject::Plugin(host) => done.and(host.end()),
+        Subject::Program(mut child) => {
+            child.kill()?;
+            child.wait()?;
+            done
+        }
     }
-    done
 }
 
 /// The sound to play, as the host needs it.
@@ -83,8 +98,8 @@ impl Session {
     fn open(&mut self) -> Result<()> {
         match &mut self.subject {
             Subject::Plugin(host) => {
-                let size = host.open()?;
-                let window = self.screen.window(size.width, size.height)?;
+                let [width, height] = host.open()?;
+                let window = self.screen.window(width, height)?;
                 host.embed(window)?;
                 self.window = Some(window);
             }
@@ -140,7 +155,7 @@ impl Session {
                 let Subject::Plugin(host) = &mut self.subject else {
                     bail!("only a plugin has a host to do this");
                 };
-                return told(host, verb, words, self.pointer);
+                return told(host.as_mut(), verb, words, self.pointer, &mut self.touches);
             }
             _ => {}
         }
@@ -151,8 +166,7 @@ impl Session {
                 let (mut width, mut height) =
                     (number(&parts, 0)? as u32, number(&parts, 1)? as u32);
                 if let Subject::Plugin(host) = &mut self.subject {
-                    let taken = host.resize(width, height)?;
-                    (width, height) = (taken.width, taken.height);
+                    [width, height] = host.resize([width, height])?;
                 }
                 self.screen.resize(window, width, height)?;
             }
@@ -256,8 +270,8 @@ impl Session {
         while Instant::now() < until {
             if let Subject::Plugin(host) = &mut self.subject {
                 let wanted = host.idle()?;
-                if let (Some(size), Some(window)) = (wanted, self.window) {
-                    self.screen.resize(window, size.width, size.height)?;
+                if let (Some([width, height]), Some(window)) = (wanted, self.window) {
+                    self.screen.resize(window, width, height)?;
                 }
             }
             std::thread::sleep(Duration::from_millis(8));
@@ -289,14 +303,26 @@ fn place(parts: &[&str], index: usize) -> Result<(i16, i16)> {
     ))
 }
 
-/// What only a host can do, or tell. `pointer` is where the pointer is.
-fn told(host: &mut Host, verb: &str, words: &str, pointer: (i16, i16)) -> Result<()> {
+/// What only a host can do, or tell. `pointer` is where the pointer is, and `touches` are those that
+/// no check has accepted yet.
+fn told(
+    host: &mut dyn Host,
+    verb: &str,
+    words: &str,
+    pointer: (i16, i16),
+    touches: &mut Vec<(u32, Touch)>,
+) -> Result<()> {
     let parts: Vec<&str> = words.split(',').collect();
     match verb {
-        "sound" => host.play(words == "on"),
+        "sound" => host.play(words == "on")?,
         "set" => host.set(parts[0], number(&parts, 1)?)?,
-        "gesture" if words.is_empty() => host.forget_touches(),
-        "gesture" => host.expect_gesture(words)?,
+        "gesture" => {
+            touches.extend(host.take_touches());
+            if !words.is_empty() {
+                expect_gesture(touches, words, host.param(words)?)?;
+            }
+            touches.clear();
+        }
         "value" => {
             let (value, wanted) = (host.get(parts[0])?, number(&parts, 1)?);
             ensure!((value - wanted).abs() < 0.005, "it is {value}");

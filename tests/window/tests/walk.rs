@@ -55,6 +55,8 @@ struct Room {
     environment: Vec<(&'static str, String)>,
     /// There is a desktop's portal for dialogs, and no `zenity`.
     has_portal: bool,
+    /// What the window is told of the plugin's format.
+    format: &'static [&'static str],
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -83,6 +85,7 @@ impl Room {
             home,
             environment: Vec::new(),
             has_portal: false,
+            format: &["--plugin"],
             _alone: alone,
         };
         std::fs::create_dir_all(room.at("packs")).expect("a folder of packs");
@@ -113,7 +116,7 @@ impl Room {
             command
         };
         let done = command
-            .arg("--plugin")
+            .args(self.format)
             .arg(toy::built_library("mien"))
             .arg("--sound")
             .arg(sound)
@@ -224,6 +227,75 @@ fn what_hands_do_reaches_the_host_and_can_be_undone() {
         "wait=0.5",
         "value=Breath,0.9",
         picture("automated"),
+    );
+}
+
+/// The place in a window half as large again.
+fn half_as_large_again(place: &str) -> String {
+    let (x, y) = place.split_once(',').expect("a place");
+    let scaled = |part: &str| part.parse::<i32>().expect("a number") * 3 / 2;
+    format!("{},{}", scaled(x), scaled(y))
+}
+
+#[test]
+fn the_menu_comes_from_a_vst3_host_too() {
+    let mut room = Room::new();
+    room.format = &["--vst3"];
+    walk!(
+        room,
+        "wait=2",
+        dragged(PITCH, 54),
+        "wait=0.3",
+        "gesture=Pitch",
+        "value=Pitch,0.7827",
+        step("right", FORMANT),
+        "menu=Formant",
+        step("right", PITCH),
+        "menu=Pitch",
+        "gesture=",
+        picture("vst3"),
+        // Another size, another zoom.
+        "size=1350,840",
+        "wait=1",
+        step("right", &half_as_large_again(INTONATION)),
+        "menu=Intonation",
+        picture("vst3 large"),
+        "size=900,560",
+        // Another window.
+        "close",
+        "wait=0.5",
+        "open",
+        "wait=1.5",
+        step("right", FORMANT),
+        "menu=Formant",
+        "gesture=",
+        "wait=0.6",
+        step("double", PITCH),
+        "wait=0.4",
+        picture("vst3 again"),
+        "gesture=Pitch",
+        "value=Pitch,0.5",
+    );
+}
+
+#[test]
+fn without_entries_of_the_vst3_host_the_menu_is_the_panels() {
+    let mut room = Room::new();
+    room.format = &["--no-menu", "--vst3"];
+    walk!(
+        room,
+        "wait=2",
+        dragged(FORMANT, 40),
+        "wait=0.3",
+        "gesture=Formant",
+        // Asked first, then for itself; the entry resets.
+        step("right", FORMANT),
+        "wait=0.5",
+        picture("vst3 own menu"),
+        "click=600,314",
+        "wait=0.4",
+        "value=Formant,0.5",
+        "gesture=Formant",
     );
 }
 
