@@ -404,7 +404,8 @@ impl Speech {
                 continue;
             };
             let sequence: Vec<i64> = said.iter().map(|p| i64::from(p.label)).collect();
-            let content = no_grad(|| networks.content(&clean_content_input(features)));
+            let heard = clean_content_input(features).to_device(networks.store.device());
+            let content = no_grad(|| networks.content(&heard));
             let (wrong, count) = reader.errors(&content, &[sequence]);
             for name in [r.corpus.as_str(), "all"] {
                 let row = table.entry(name).or_default();
