@@ -10,8 +10,8 @@ use mien_panel::FilePurpose;
 
 use super::wake::Wake;
 
-/// Nobody closes a dialog this fast: without an answer by then there was none. (On Linux the dialog
-/// library asks the desktop's portal, then `zenity`, and keeps to itself that it found neither.)
+/// Nobody closes a dialog this fast: without an answer by then there was none. (On Linux there may be
+/// neither the desktop's portal nor `zenity`, which the dialog library keeps to itself.)
 const NO_DIALOG: Duration = Duration::from_millis(250);
 
 /// What became of a dialog.
@@ -60,8 +60,9 @@ impl Dialogs {
         }
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let ask = move || {
+            let by_library = catch_unwind(library_shows_titles).unwrap_or(true);
             let begun = Instant::now();
-            let chosen = catch_unwind(AssertUnwindSafe(|| ask(&purpose)));
+            let chosen = catch_unwind(AssertUnwindSafe(|| ask(&purpose, by_library)));
             let answer = match chosen {
                 Ok(Some(path)) => Answer::Chosen(purpose, path),
                 Ok(None) if begun.elapsed() >= NO_DIALOG => Answer::Cancelled,
@@ -90,57 +91,176 @@ impl Dialogs {
     }
 }
 
-/// Shows the dialog and waits for it.
-fn ask(purpose: &FilePurpose) -> Option<PathBuf> {
-    let sounds = ["wav", "flac", "mp3", "ogg", "m4a", "aac", "aiff"];
-    let dialog = rfd::AsyncFileDialog::new();
-    let handle = match purpose {
-        FilePurpose::MyVoice(_) => pollster::block_on(
-            dialog
-                .set_title("A recording of 5 to 30 seconds")
-                .add_filter("Sound", &sounds)
-                .pick_file(),
-        ),
-        FilePurpose::Player => pollster::block_on(
-            dialog
-                .set_title("A sound file to play in place of the microphone")
-                .add_filter("Sound", &sounds)
-                .pick_file(),
-        ),
-        FilePurpose::Pack => pollster::block_on(
-            dialog
-                .set_title("A voice pack")
-                .add_filter("Voice pack", &["mien"])
-                .pick_file(),
-        ),
-        FilePurpose::PacksFolder => {
-            pollster::block_on(dialog.set_title("A folder of voice packs").pick_folder())
+/// What a dialog asks for.
+struct Request {
+    title: String,
+    /// Which files it shows: a word for them, and how their names end.
+    filter: Option<(&'static str, Vec<&'static str>)>,
+    kind: Kind,
+}
+
+enum Kind {
+    File,
+    Folder,
+    /// A file to write, with this name unless the person says otherwise.
+    NewFile(String),
+}
+
+impl Request {
+    fn new(purpose: &FilePurpose) -> Self {
+        let preset = super::library::ENDING;
+        let sounds = || {
+            let endings = ["wav", "flac", "mp3", "ogg", "m4a", "aac", "aiff"];
+            Some(("Sound", endings.to_vec()))
+        };
+        let (title, filter, kind) = match purpose {
+            FilePurpose::MyVoice(_) => (
+                "Mien: a recording of your voice, 5 to 30 seconds".into(),
+                sounds(),
+                Kind::File,
+            ),
+            FilePurpose::Player => (
+                "Mien: a sound file to play in place of the microphone".into(),
+                sounds(),
+                Kind::File,
+            ),
+            FilePurpose::Pack => (
+                "Mien: a voice pack to open".into(),
+                Some(("Voice pack", vec!["mien"])),
+                Kind::File,
+            ),
+            FilePurpose::PacksFolder => {
+                ("Mien: the folder of voice packs".into(), None, Kind::Folder)
+            }
+            FilePurpose::Engine => (
+                "Mien: the engine library".into(),
+                Some(("Library", vec![std::env::consts::DLL_EXTENSION])),
+                Kind::File,
+            ),
+            FilePurpose::ImportPreset => (
+                "Mien: a preset to import".into(),
+                Some(("Preset", vec![preset, "json"])),
+                Kind::File,
+            ),
+            FilePurpose::ExportPreset { name, .. } => (
+                format!("Mien: where to write the preset “{name}”"),
+                Some(("Preset", vec![preset])),
+                Kind::NewFile(format!("{}.{preset}", super::library::file_name(name))),
+            ),
+        };
+        Self {
+            title,
+            filter,
+            kind,
         }
-        FilePurpose::Engine => pollster::block_on(
-            dialog
-                .set_title("The engine library")
-                .add_filter("Library", &[std::env::consts::DLL_EXTENSION])
-                .pick_file(),
-        ),
-        FilePurpose::ImportPreset => pollster::block_on(
-            dialog
-                .set_title("A preset")
-                .add_filter("Preset", &[super::library::ENDING, "json"])
-                .pick_file(),
-        ),
-        FilePurpose::ExportPreset { name, .. } => pollster::block_on(
-            dialog
-                .set_title("Where to write the preset")
-                .add_filter("Preset", &[super::library::ENDING])
-                .set_file_name(format!(
-                    "{}.{}",
-                    super::library::file_name(name),
-                    super::library::ENDING
-                ))
-                .save_file(),
-        ),
-    };
+    }
+}
+
+/// Whether the dialog library is the one to ask: on Linux it goes on to `zenity` where there is no
+/// portal, and drops the title.
+fn library_shows_titles() -> bool {
+    #[cfg(target_os = "linux")]
+    return portal::answers();
+    #[cfg(not(target_os = "linux"))]
+    return true;
+}
+
+/// Shows the dialog and waits for it.
+fn ask(purpose: &FilePurpose, by_library: bool) -> Option<PathBuf> {
+    let request = Request::new(purpose);
+    #[cfg(target_os = "linux")]
+    if !by_library && let Some(asked) = zenity::ask(&request) {
+        return asked;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = by_library;
+    let mut dialog = rfd::AsyncFileDialog::new().set_title(request.title);
+    if let Some((words, endings)) = request.filter {
+        dialog = dialog.add_filter(words, &endings);
+    }
+    let handle = pollster::block_on(async {
+        match request.kind {
+            Kind::File => dialog.pick_file().await,
+            Kind::Folder => dialog.pick_folder().await,
+            Kind::NewFile(name) => dialog.set_file_name(name).save_file().await,
+        }
+    });
     handle.map(|handle| handle.path().to_owned())
+}
+
+/// The desktop's portal.
+#[cfg(target_os = "linux")]
+mod portal {
+    use std::time::Duration;
+
+    /// A portal that must be started first may take a while.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Whether it has file dialogs.
+    pub(super) fn answers() -> bool {
+        pollster::block_on(ask()).is_ok()
+    }
+
+    async fn ask() -> zbus::Result<()> {
+        let bus = zbus::connection::Builder::session()?
+            .method_timeout(PATIENCE)
+            .build()
+            .await?;
+        bus.call_method(
+            Some("org.freedesktop.portal.Desktop"),
+            "/org/freedesktop/portal/desktop",
+            Some("org.freedesktop.DBus.Properties"),
+            "Get",
+            &("org.freedesktop.portal.FileChooser", "version"),
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// `zenity`, where there is no portal.
+#[cfg(target_os = "linux")]
+mod zenity {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+
+    use super::{Kind, Request};
+
+    /// Shows the dialog and waits for it; `None` where there is no `zenity`.
+    pub(super) fn ask(request: &Request) -> Option<Option<PathBuf>> {
+        let mut command = Command::new("zenity");
+        command.args(arguments(request)).stdin(Stdio::null());
+        let output = command.stderr(Stdio::null()).output().ok()?;
+        let mut path = output.stdout;
+        if path.last() == Some(&b'\n') {
+            path.pop();
+        }
+        let chosen = output.status.success() && !path.is_empty();
+        Some(chosen.then(|| OsString::from_vec(path).into()))
+    }
+
+    pub(super) fn arguments(request: &Request) -> Vec<String> {
+        let mut arguments = vec![
+            "--file-selection".into(),
+            format!("--title={}", request.title),
+        ];
+        match &request.kind {
+            Kind::File => {}
+            Kind::Folder => arguments.push("--directory".into()),
+            Kind::NewFile(name) => arguments.extend([
+                "--save".into(),
+                "--confirm-overwrite".into(),
+                format!("--filename={name}"),
+            ]),
+        }
+        if let Some((words, endings)) = &request.filter {
+            let endings: Vec<String> = endings.iter().map(|end| format!("*.{end}")).collect();
+            arguments.push(format!("--file-filter={words} | {}", endings.join(" ")));
+        }
+        arguments
+    }
 }
 
 /// Whether a dialog is worth offering: on Linux where there is a session bus, on which the desktop's
@@ -155,4 +275,25 @@ fn likely_available() -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let zenity = std::env::split_paths(&paths).any(|folder| folder.join("zenity").is_file());
     set("DBUS_SESSION_BUS_ADDRESS") || socket || zenity
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zenity_is_told_what_is_chosen() {
+        let folder = zenity::arguments(&Request::new(&FilePurpose::PacksFolder));
+        assert_eq!(
+            folder,
+            [
+                "--file-selection",
+                "--title=Mien: the folder of voice packs",
+                "--directory"
+            ]
+        );
+        let preset = zenity::arguments(&Request::new(&FilePurpose::ImportPreset));
+        assert_eq!(preset[1], "--title=Mien: a preset to import");
+        assert_eq!(preset[2], "--file-filter=Preset | *.mienpreset *.json");
+    }
 }

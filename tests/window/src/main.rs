@@ -56,7 +56,7 @@ pub struct Options {
     /// What to do, one after the other.
     ///
     /// Hands: move=X,Y click=X,Y double=X,Y right=X,Y drag=X,Y,X,Y,… key=NAME+NAME type=TEXT.
-    /// Window: size=W,H close open, dialog waits for a file dialog and gone for its end.
+    /// Window: size=W,H close open, dialog=TITLE waits for a file dialog and gone for its end.
     /// Pictures and figures: shot=FILE screen=FILE cpu=SECONDS,LABEL.
     /// Host: set=NAME,VALUE sound=on|off. Time: wait=SECONDS.
     /// Checks, which end all when they fail: value=NAME,VALUE state=TEXT file=PATH,TEXT menu=NAME

@@ -110,6 +110,27 @@ impl Screen {
         Ok((geometry.width, geometry.height))
     }
 
+    /// A window's title.
+    pub fn title(&self, window: Window) -> Result<String> {
+        let name = self
+            .server
+            .intern_atom(false, b"_NET_WM_NAME")?
+            .reply()?
+            .atom;
+        let read = |property: u32| -> Result<Vec<u8>> {
+            let kind = AtomEnum::ANY;
+            let asked = self
+                .server
+                .get_property(false, window, property, kind, 0, 256)?;
+            Ok(asked.reply()?.value)
+        };
+        let mut title = read(name)?;
+        if title.is_empty() {
+            title = read(AtomEnum::WM_NAME.into())?;
+        }
+        Ok(String::from_utf8_lossy(&title).into_owned())
+    }
+
     /// The window of this title that is shown, wherever a window manager put it.
     pub fn find(&self, title: &str) -> Result<Option<Window>> {
         let mut waiting = vec![self.root];

@@ -147,7 +147,7 @@ impl Session {
             "open" => return self.open(),
             "close" => return self.close(),
             "cpu" => return self.cpu(number(&parts, 0)?, parts.get(1).unwrap_or(&"")),
-            "dialog" => return self.dialog(),
+            "dialog" => return self.dialog(words),
             "gone" => return self.gone(),
             "file" => return self.file(parts[0], parts.get(1).unwrap_or(&"")),
             "screen" => return self.screen.shot_all(Path::new(words)),
@@ -220,11 +220,13 @@ impl Session {
         self.screen.point(window, place.0, place.1)
     }
 
-    /// Waits for a dialog, and turns the keyboard to it, as a window manager would.
-    fn dialog(&mut self) -> Result<()> {
+    /// Waits for a dialog of this title, and turns the keyboard to it, as a window manager would.
+    fn dialog(&mut self, wanted: &str) -> Result<()> {
         let window = self.dialog_when(|found| found)?;
         // It takes keys once it has drawn.
         self.wait(1.0)?;
+        let title = window.map_or(Ok(String::new()), |window| self.screen.title(window))?;
+        ensure!(title == wanted, "the dialog is called “{title}”");
         self.screen.focus(window)
     }
 
