@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use mien_panel::ParamId;
 use nice_plug::prelude::Params;
@@ -25,6 +26,9 @@ pub trait MenuHost: Send + Sync {
     /// What shows a menu, apart from `self`, since a menu may stay open for long. On the main thread.
     fn opener(&self) -> Box<dyn FnOnce(Question) -> bool>;
 }
+
+/// How long the main thread may take to come. Some hosts never send it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The framework's way to the main thread, which ends in [`ParamMenu::arrived`].
 pub type Post = Arc<dyn Fn() + Send + Sync>;
@@ -54,12 +58,21 @@ pub struct ParamMenu {
 #[derive(Default)]
 struct Turn {
     question: Option<Question>,
+    /// When that was asked.
+    asked: Option<Instant>,
     /// How many requests are on their way to the main thread.
     posted: usize,
     /// A menu is open.
     open: bool,
     /// Whose menu the host did not have after all.
     refused: Option<ParamId>,
+}
+
+impl Turn {
+    fn left(&self) -> Option<Duration> {
+        let asked = self.question.and(self.asked)?;
+        Some(PATIENCE.saturating_sub(asked.elapsed()))
+    }
 }
 
 thread_local! {
@@ -132,9 +145,19 @@ impl ParamMenu {
         let _ = self.wake.set(wake);
     }
 
-    /// Whose menu the host did not show after all, once: the panel shows its own.
+    /// Whose menu the host did not show after all, once, or not in time: the panel shows its own.
     pub fn take_refused(&self) -> Option<ParamId> {
-        self.turn().refused.take()
+        let mut turn = self.turn();
+        if turn.left() == Some(Duration::ZERO) {
+            self.offered.store(false, Ordering::Relaxed);
+            turn.refused = turn.question.take().map(|question| question.param);
+        }
+        turn.refused.take()
+    }
+
+    /// How long the host may still take to answer what is asked.
+    pub fn left(&self) -> Option<Duration> {
+        self.turn().left()
     }
 
     /// The framework's way to the main thread.
@@ -163,6 +186,7 @@ impl ParamMenu {
             return;
         }
         turn.question = Some(question);
+        turn.asked = Some(Instant::now());
         turn.posted += 1;
         drop(turn);
         self.tell(|host| host.call_back());

@@ -151,6 +151,8 @@ pub(crate) struct View {
     /// A list closed under the resting pointer, which stood here.
     hushed_at: Option<Pos2>,
     had_list: bool,
+    /// Whose menu the host was asked for last, and where.
+    pub asked_menu: Option<(ParamId, Pos2)>,
     /// Whose menu of our own is to open with the next frame.
     pub own_menu: Option<ParamId>,
     pub history: History,
@@ -259,6 +261,7 @@ impl Panel {
                 waiting: None,
                 hushed_at: None,
                 had_list: false,
+                asked_menu: None,
                 own_menu: None,
                 history: History::default(),
                 slot: Slot::default(),
@@ -314,8 +317,8 @@ impl Panel {
         }
     }
 
-    /// Opens the panel's own menu of a parameter at the pointer with the next frame: the host has
-    /// none for it after all.
+    /// Opens the panel's own menu of a parameter with the next frame, where the host's was asked
+    /// for: it has none for it after all.
     pub fn show_own_menu(&mut self, param: ParamId) {
         self.view.own_menu = Some(param);
     }

@@ -640,7 +640,12 @@ fn the_hosts_menu_is_asked_for_where_there_is_one() {
     // It had none after all.
     harness.state_mut().state.host.has_param_menu = false;
     harness.state_mut().panel.show_own_menu(ParamId::Breath);
+    // The hand has gone on meanwhile.
+    harness.hover_at(Pos2::new(2.0, 2.0));
     settle(&mut harness);
+    let breath = harness.get_by_label("Breath").rect();
+    let entry = harness.get_by_label("Reset").rect();
+    assert!(entry.distance_to_pos(breath.center()) < 120.0, "{entry:?}");
     click(&mut harness, "Type a value…");
     assert!(harness.query_by_label("Breath value").is_some());
 }

@@ -165,6 +165,9 @@ impl PanelApp {
             if let Some(param) = self.menu.take_refused() {
                 self.panel.show_own_menu(param);
             }
+            if let Some(left) = self.menu.left() {
+                ui.ctx().request_repaint_after(left);
+            }
             let actions = {
                 let mirror = self.mirror.clone();
                 let mut mirror = mirror.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@
 //! interface a host asks for, it comes from here. The calls go on to the framework as plain calls of
 //! functions, which the compiler can put in line; for the audio thread nothing is added.
 
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::param_menu::{ParamMenu, making};
 
 /// One instance.
 pub(super) struct Object {
-    framework: Wrapper<Mien>,
+    framework: ManuallyDrop<Wrapper<Mien>>,
     pub(super) menu: Arc<ParamMenu>,
     view: View,
 }
@@ -38,7 +38,7 @@ impl Object {
     pub(super) fn new() -> Self {
         let menu = Arc::<ParamMenu>::default();
         Self {
-            framework: making(&menu, Wrapper::new),
+            framework: ManuallyDrop::new(making(&menu, Wrapper::new)),
             menu,
             view: View::default(),
         }
@@ -79,8 +79,14 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // The host let go of the last reference, and no panic may reach it.
+        // The host let go of the last reference, and no panic may reach it. The framework's object
+        // panics at its end where a thread of its own did before, as in hosts without a run loop.
         let _ = catch_unwind(AssertUnwindSafe(|| self.forget_host()));
+        let framework = &mut self.framework;
+        // SAFETY: this is the end, and nobody looks at it afterwards.
+        let _ = catch_unwind(AssertUnwindSafe(|| unsafe {
+            ManuallyDrop::drop(framework);
+        }));
     }
 }
 
@@ -90,7 +96,7 @@ macro_rules! hand_on {
         $(
             unsafe fn $name(&self, $($word: $kind),*) -> $answer {
                 // SAFETY: the host made its promises for this very function of the framework's.
-                unsafe { $interface::$name(&self.framework, $($word),*) }
+                unsafe { $interface::$name(&*self.framework, $($word),*) }
             }
         )*
     };

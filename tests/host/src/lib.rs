@@ -19,4 +19,4 @@ pub use clack_host::utils::ClapId;
 pub use player::{Player, Touch, Touched};
 pub use plugin::{Param, Plugin};
 #[cfg(target_os = "linux")]
-pub use vst3_host::{Vst3, Vst3Menu};
+pub use vst3_host::{Manner, Vst3, Vst3Menu};

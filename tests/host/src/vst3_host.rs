@@ -9,6 +9,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 use vst3::Steinberg::Linux::{
     FileDescriptor, IEventHandler, IEventHandlerTrait, IRunLoop, IRunLoopTrait, ITimerHandler,
     TimerInterval,
@@ -35,6 +36,20 @@ pub struct Vst3Menu {
     pub proper: bool,
 }
 
+/// What a host is like.
+pub struct Manner {
+    /// It has entries for the menu of a parameter.
+    pub has_menu: bool,
+    /// It lends its run loop to windows.
+    pub has_loop: bool,
+}
+
+/// What is done while a menu is open; the run loop goes on meanwhile.
+pub type Meanwhile = Box<dyn FnMut() + Send>;
+
+/// For how long the run loop goes on in an open menu.
+const OPEN_FOR: Duration = Duration::from_millis(800);
+
 /// What the plugin asked for.
 #[derive(Default)]
 struct Asked {
@@ -50,8 +65,8 @@ struct Asked {
 struct Notes {
     asked: Mutex<Asked>,
     main: ThreadId,
-    /// Menus come with an entry of the host's.
     has_menu: bool,
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
 
 impl Notes {
@@ -59,8 +74,36 @@ impl Notes {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn meanwhile(&self) -> MutexGuard<'_, Option<Meanwhile>> {
+        self.meanwhile
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_main(&self) -> bool {
         thread::current().id() == self.main
+    }
+
+    /// Does what handlers wait for.
+    fn run_loop(&self) -> Result<()> {
+        let handlers = self.lock().handlers.clone();
+        for (handler, fd) in handlers {
+            let mut look = libc::pollfd {
+                fd,
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            // SAFETY: it is one place, and lives.
+            let ready = unsafe { libc::poll(&mut look, 1, 0) };
+            if ready < 0 {
+                bail!(std::io::Error::last_os_error());
+            }
+            if look.revents & libc::POLLIN != 0 {
+                // SAFETY: the handler is held, and waits for this file.
+                unsafe { handler.onFDIsSet(fd) };
+            }
+        }
+        Ok(())
     }
 
     fn touch(&self, param: ParamID, touch: Touch) -> tresult {
@@ -122,12 +165,35 @@ impl IComponentHandler3Trait for Handler {
 impl IPlugFrameTrait for Frame {
     unsafe fn resizeView(&self, _view: *mut IPlugView, size: *mut ViewRect) -> tresult {
         // SAFETY: the plugin hands over a size, or nothing.
-        let Some(size) = (unsafe { size.as_ref() }) else {
-            return kInvalidArgument;
-        };
-        self.0.lock().size = Some(extent(size));
-        kResultOk
+        unsafe { take_size(&self.0, size) }
     }
+}
+
+/// A frame that lends no run loop.
+struct BareFrame(std::sync::Arc<Notes>);
+
+impl Class for BareFrame {
+    type Interfaces = (IPlugFrame,);
+}
+
+impl IPlugFrameTrait for BareFrame {
+    unsafe fn resizeView(&self, _view: *mut IPlugView, size: *mut ViewRect) -> tresult {
+        // SAFETY: as above.
+        unsafe { take_size(&self.0, size) }
+    }
+}
+
+/// The plugin wants its window to have another size.
+///
+/// # Safety
+/// `size` is one, or null.
+unsafe fn take_size(notes: &Notes, size: *mut ViewRect) -> tresult {
+    // SAFETY: the caller's promise.
+    let Some(size) = (unsafe { size.as_ref() }) else {
+        return kInvalidArgument;
+    };
+    notes.lock().size = Some(extent(size));
+    kResultOk
 }
 
 impl IRunLoopTrait for Frame {
@@ -210,6 +276,17 @@ impl IContextMenuTrait for MenuOfHost {
             place: [x, y],
             proper: self.proper && self.notes.is_main(),
         });
+        let meanwhile = self.notes.meanwhile().take();
+        if let Some(mut meanwhile) = meanwhile {
+            meanwhile();
+            let begun = Instant::now();
+            while begun.elapsed() < OPEN_FOR {
+                if self.notes.run_loop().is_err() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
         kResultOk
     }
 }
@@ -230,20 +307,19 @@ pub struct Vst3 {
     processor: ComPtr<IAudioProcessor>,
     component: ComPtr<IComponent>,
     handler: ComWrapper<Handler>,
-    frame: ComWrapper<Frame>,
+    frame: ComPtr<IPlugFrame>,
     notes: std::sync::Arc<Notes>,
 }
 
 impl Vst3 {
-    /// An instance of the first plugin in a library, switched on. `has_menu`: the host has entries
-    /// for the menu of a parameter.
+    /// An instance of the first plugin in a library, switched on.
     ///
     /// # Errors
     /// When the library has none, or it cannot be made.
     ///
     /// # Safety
     /// The library's code is run.
-    pub unsafe fn load(file: &Path, rate: f64, has_menu: bool) -> Result<Self> {
+    pub unsafe fn load(file: &Path, rate: f64, manner: &Manner) -> Result<Self> {
         // SAFETY: the caller's promise; the functions have these types in VST3.
         let factory = unsafe {
             let library = Box::leak(Box::new(libloading::Library::new(file)?));
@@ -269,15 +345,20 @@ impl Vst3 {
         let notes = std::sync::Arc::new(Notes {
             asked: Mutex::default(),
             main: thread::current().id(),
-            has_menu,
+            has_menu: manner.has_menu,
+            meanwhile: Mutex::default(),
         });
+        let frame = match manner.has_loop {
+            true => ComWrapper::new(Frame(notes.clone())).to_com_ptr(),
+            false => ComWrapper::new(BareFrame(notes.clone())).to_com_ptr(),
+        };
         let host = Self {
             view: None,
             controller: component.cast().context("no controller")?,
             processor: component.cast().context("no processor")?,
             component,
             handler: ComWrapper::new(Handler(notes.clone())),
-            frame: ComWrapper::new(Frame(notes.clone())),
+            frame: frame.context("no frame")?,
             notes,
         };
         host.start(rate)?;
@@ -353,6 +434,11 @@ impl Vst3 {
         std::mem::take(&mut self.notes.lock().menus)
     }
 
+    /// Does this in the next menu, once, and runs the loop while that is open.
+    pub fn in_next_menu(&self, meanwhile: Meanwhile) {
+        *self.notes.meanwhile() = Some(meanwhile);
+    }
+
     /// The size that the window is to have, once.
     pub fn take_size(&self) -> Option<[u32; 2]> {
         self.notes.lock().size.take()
@@ -373,9 +459,7 @@ impl Vst3 {
         let view = unsafe {
             let view = self.controller.createView(c"editor".as_ptr());
             let view = ComPtr::from_raw(view).context("no view")?;
-            let frame = self.frame.as_com_ref::<IPlugFrame>();
-            let frame = frame.context("no frame")?.as_ptr();
-            done(view.setFrame(frame), "take a frame")?;
+            done(view.setFrame(self.frame.as_ptr()), "take a frame")?;
             done(view.getSize(&mut size), "tell its size")?;
             view
         };
@@ -438,24 +522,7 @@ impl Vst3 {
     /// # Errors
     /// When the system cannot tell.
     pub fn idle(&self) -> Result<()> {
-        let handlers = self.notes.lock().handlers.clone();
-        for (handler, fd) in handlers {
-            let mut look = libc::pollfd {
-                fd,
-                events: libc::POLLIN,
-                revents: 0,
-            };
-            // SAFETY: it is one place, and lives.
-            let ready = unsafe { libc::poll(&mut look, 1, 0) };
-            if ready < 0 {
-                bail!(std::io::Error::last_os_error());
-            }
-            if look.revents & libc::POLLIN != 0 {
-                // SAFETY: the handler is held, and waits for this file.
-                unsafe { handler.onFDIsSet(fd) };
-            }
-        }
-        Ok(())
+        self.notes.run_loop()
     }
 
     /// How many references to the host's handler others hold.

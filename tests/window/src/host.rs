@@ -32,6 +32,11 @@ pub trait Host {
     /// The one menu that was asked for since the last look: whose it is, and where.
     fn menu(&mut self) -> Result<(String, [i32; 2])>;
 
+    /// Right-clicks here, in this window, while the next menu is open.
+    fn click_in_menu(&mut self, _window: u32, _place: (i16, i16)) -> Result<()> {
+        bail!("the menus of this host are not open for long")
+    }
+
     /// Opens the plugin's window; gives its size.
     fn open(&mut self) -> Result<[u32; 2]>;
 

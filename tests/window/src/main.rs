@@ -38,6 +38,9 @@ pub struct Options {
     /// The VST3 host has nothing to put into the menu of a parameter.
     #[arg(long, requires = "vst3")]
     no_menu: bool,
+    /// The VST3 host lends no run loop to the window.
+    #[arg(long, requires = "vst3")]
+    no_loop: bool,
     /// A program to start instead; its window is called Mien.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -58,7 +61,7 @@ pub struct Options {
     /// Hands: move=X,Y click=X,Y double=X,Y right=X,Y drag=X,Y,X,Y,… key=NAME+NAME type=TEXT.
     /// Window: size=W,H close open, dialog=TITLE waits for a file dialog and gone for its end.
     /// Pictures and figures: shot=FILE screen=FILE cpu=SECONDS,LABEL.
-    /// Host: set=NAME,VALUE sound=on|off. Time: wait=SECONDS.
+    /// Host: set=NAME,VALUE sound=on|off, meanwhile=X,Y for a right click while the next menu is open. Time: wait=SECONDS.
     /// Checks, which end all when they fail: value=NAME,VALUE state=TEXT file=PATH,TEXT menu=NAME
     /// colour=X,Y,grey|green, and gesture=NAME for what hands did to parameters since the last one (gesture= forgets it).
     steps: Vec<String>,

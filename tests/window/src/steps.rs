@@ -1,7 +1,7 @@
 //! The steps that were asked for, one after the other.
 
 use anyhow::{Context, Result, bail, ensure};
-use mien_host::Touch;
+use mien_host::{Manner, Touch};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -45,7 +45,11 @@ pub fn run(options: &Options) -> Result<()> {
             sound(options)?,
         )?)),
         (None, Some(file), _) => {
-            let host = Vst3Host::new(file, options.rate, !options.no_menu)?;
+            let manner = Manner {
+                has_menu: !options.no_menu,
+                has_loop: !options.no_loop,
+            };
+            let host = Vst3Host::new(file, options.rate, &manner)?;
             Subject::Plugin(Box::new(host))
         }
         (None, None, Some(file)) => {
@@ -169,6 +173,12 @@ impl Session {
                     [width, height] = host.resize([width, height])?;
                 }
                 self.screen.resize(window, width, height)?;
+            }
+            "meanwhile" => {
+                let Subject::Plugin(host) = &mut self.subject else {
+                    bail!("only a plugin has a host to do this");
+                };
+                host.click_in_menu(window, place(&parts, 0)?)?;
             }
             "colour" => {
                 let (x, y) = place(&parts, 0)?;

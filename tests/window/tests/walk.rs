@@ -252,6 +252,13 @@ fn the_menu_comes_from_a_vst3_host_too() {
         "menu=Formant",
         step("right", PITCH),
         "menu=Pitch",
+        // A click while a menu is open, in which the host's loop goes on, asks for nothing.
+        step("meanwhile", INTONATION),
+        step("right", FORMANT),
+        "wait=0.3",
+        "menu=Formant",
+        step("right", PITCH),
+        "menu=Pitch",
         "gesture=",
         picture("vst3"),
         // Another size, another zoom.
@@ -292,6 +299,26 @@ fn without_entries_of_the_vst3_host_the_menu_is_the_panels() {
         step("right", FORMANT),
         "wait=0.5",
         picture("vst3 own menu"),
+        "click=600,314",
+        "wait=0.4",
+        "value=Formant,0.5",
+        "gesture=Formant",
+    );
+}
+
+#[test]
+fn without_a_run_loop_of_the_vst3_host_the_menu_is_the_panels() {
+    let mut room = Room::new();
+    room.format = &["--no-loop", "--vst3"];
+    walk!(
+        room,
+        "wait=2",
+        dragged(FORMANT, 40),
+        "wait=0.3",
+        "gesture=Formant",
+        step("right", FORMANT),
+        "wait=1",
+        picture("vst3 no loop"),
         "click=600,314",
         "wait=0.4",
         "value=Formant,0.5",

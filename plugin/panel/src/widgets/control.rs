@@ -280,9 +280,13 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
             let at = response
                 .interact_pointer_pos()
                 .unwrap_or_else(|| response.rect.center());
+            cx.view.asked_menu = Some((param, at));
             cx.push(PanelAction::HostMenu(param, at));
         }
         return;
+    }
+    if response.secondary_clicked() {
+        cx.view.asked_menu = None;
     }
     let standalone = cx.state.standalone.as_ref();
     let bound = standalone.is_some_and(|own| own.midi_map.iter().any(|bound| bound.param == param));
@@ -290,6 +294,9 @@ pub(crate) fn context_menu(cx: &mut Cx, spec: &ParamSpec, response: &Response) {
     let mut popup = Popup::context_menu(response);
     if refused {
         popup = popup.open_memory(Some(SetOpenCommand::Bool(true)));
+    }
+    if let Some((_, at)) = cx.view.asked_menu.filter(|(asked, _)| *asked == param) {
+        popup = popup.at_position(at);
     }
     popup.show(|ui| {
         // Left alone, a menu is as wide as its first frame had room for.
