@@ -62,6 +62,8 @@ pub fn draw(csv: &Path, picture: &Path) -> Result<()> {
     }
     chart
         .configure_series_labels()
+        // Losses fall: what matters ends on the right, and the corner under the curves is free.
+        .position(SeriesLabelPosition::LowerLeft)
         .background_style(WHITE.mix(0.8))
         .draw()
         .map_err(broken)?;
