@@ -238,7 +238,10 @@ impl AcousticRun<'_> {
         };
         let draw = self.config.data.draw(learner.step());
         let batches = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), draw);
-        let draw = Draw { seed: 7, workers: 1 };
+        let draw = Draw {
+            seed: 7,
+            workers: 1,
+        };
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), draw);
         let names = [
             "mel",
@@ -301,9 +304,8 @@ impl AcousticRun<'_> {
     fn listener(&self) -> Option<Listener> {
         let c = &self.config.acoustic;
         let teacher = self.pool.teacher.as_ref()?.size as i64;
-        (c.listener_weight > 0.0 && self.pool.phones.is_some()).then(|| {
-            Listener::new(teacher, c.steps, &c.listener_optimizer, self.device)
-        })
+        (c.listener_weight > 0.0 && self.pool.phones.is_some())
+            .then(|| Listener::new(teacher, c.steps, &c.listener_optimizer, self.device))
     }
 
     fn reconstruction(

@@ -102,7 +102,8 @@ impl Listener {
         );
         let error = (&heard.teacher - now(&batch.teacher)).square();
         let mask = now(&batch.teacher_mask);
-        let loss = masked_mean(&each, &labelled) + masked_mean(&error, &mask.expand_as(&error)) * 0.5;
+        let loss =
+            masked_mean(&each, &labelled) + masked_mean(&error, &mask.expand_as(&error)) * 0.5;
         let value = loss.double_value(&[]);
         self.adam.backward_step(&loss);
         value

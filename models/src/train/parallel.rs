@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use rand::rngs::StdRng;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;

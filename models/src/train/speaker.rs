@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use half::f16;
-use rand::rngs::StdRng;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use serde::Serialize;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Reduction, Tensor};
