@@ -417,6 +417,10 @@ fn voices_glide_to_the_own_one_and_back() {
     let mut out = [0.0; FRAME];
     let frames: Vec<[f32; FRAME]> = speech().into_iter().cycle().take(300).collect();
     let plain = run(&mut converter, &Controls::default());
+    converter.reset();
+    let mut own = Controls::default();
+    own.voices[0].index = pack.networks.own_voice as u32;
+    let own = run(&mut converter, &own);
     let steepest = |sound: &[f32]| {
         sound
             .windows(2)
@@ -436,7 +440,9 @@ fn voices_glide_to_the_own_one_and_back() {
         moved.extend(out);
     }
     assert!(moved.iter().all(|x| x.is_finite()));
-    assert!(steepest(&moved) < 2.0 * steepest(&plain), "it clicks");
+    // Either end of the way has steep places of its own.
+    let steep = steepest(&plain).max(steepest(&own));
+    assert!(steepest(&moved) < 1.3 * steep, "it clicks");
 }
 
 #[test]
