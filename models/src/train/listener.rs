@@ -1,6 +1,6 @@
 //! A listener that judges words: it reads phones off mels with the future in sight, as people do, which
 //! the content encoder cannot. What it hears in generated sound is held to what it hears in the source
-//! (a perceptual loss, Johnson et al. 2016, through a recogniser as in StarGANv2-VC's, Li et al. 2021).
+//! (a perceptual loss, Johnson et al. 2016, through a recogniser as in StarGANv2-VC, Li et al. 2021).
 
 use tch::nn::VarStore;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -111,7 +111,7 @@ impl Listener {
 
     /// How differently it hears `said` than `clean`, both `[batch, frames, ≥ CONTENT_MEL]`: the divergence of
     /// the phones (Kullback and Leibler) and the distance of what lies beneath, relative to its size.
-    /// Gradients reach `said` alone; what they leave in its own weights is forgotten by [`Self::learn`].
+    /// The optimiser of whoever made `said` takes the gradients; the listener learns by [`Self::learn`] alone.
     pub fn misheard(&self, clean: &Tensor, said: &Tensor) -> Tensor {
         let truth = tch::no_grad(|| self.hear(clean));
         let heard = self.hear(said);
