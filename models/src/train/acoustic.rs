@@ -268,13 +268,7 @@ impl AcousticRun<'_> {
         while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let mut terms = self.reconstruction(networks, &adversary, &batch, c);
-            let heard = match &listener {
-                Some(listener) => {
-                    let clean = batch.clean.narrow(1, 0, batch.mel.size()[1]);
-                    listener.misheard(&clean, &terms.mel)
-                }
-                None => Tensor::zeros([], (Kind::Float, self.device)),
-            };
+            let heard = misheard(listener.as_ref(), &batch, &terms.mel);
             terms.total += &heard * c.listener_weight;
             let (rate, norm) = learner.learn(&terms.total);
             let listened = listener.as_mut().map_or(0.0, |l| l.learn(&batch));
@@ -480,14 +474,8 @@ impl AcousticRun<'_> {
             .abs()
             .mean(Kind::Float);
         let speaker = judges.speaker_loss(&disturbed(&converted), &target);
-        let misheard = match &judges.listener {
-            Some(listener) => {
-                let clean = |batch: &FrameBatch| batch.clean.narrow(1, 0, batch.mel.size()[1]);
-                listener.misheard(&clean(real), &same)
-                    + listener.misheard(&clean(source), &converted)
-            }
-            None => Tensor::zeros([], (Kind::Float, self.device)),
-        };
+        let listener = judges.listener.as_ref();
+        let misheard = misheard(listener, real, &same) + misheard(listener, source, &converted);
         let values = [
             &level,
             &change,
@@ -616,6 +604,17 @@ struct Terms {
     values: [f64; 5],
     content: Tensor,
     mel: Tensor,
+}
+
+/// How differently the listener hears what was said than the clean batch; nothing without one.
+fn misheard(listener: Option<&Listener>, batch: &FrameBatch, said: &Tensor) -> Tensor {
+    match listener {
+        Some(listener) => {
+            let clean = batch.clean.narrow(1, 0, batch.mel.size()[1]);
+            listener.misheard(&clean, said)
+        }
+        None => Tensor::zeros([], (Kind::Float, said.device())),
+    }
 }
 
 /// What stage 1's checkpoint holds besides the learner's own.

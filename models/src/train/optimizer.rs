@@ -254,9 +254,4 @@ impl WeightMean {
                 .restore(&self.mean, state, |name| format!("ema/{name}"));
         });
     }
-
-    /// Copies the means into the live weights.
-    pub fn apply(&mut self) {
-        no_grad(|| self.variables.scatter(&self.mean));
-    }
 }
