@@ -1,13 +1,13 @@
 //! Streaming equals offline, for each network and for random chunkings; a converter's promises.
 
 use mien_face::{Controls, EMOTIONS, FRAME, VoiceWeight};
-use mien_models::evaluate::{convert, resynthesise, spectral_distance, streaming_error};
+use mien_models::evaluate::{Offline, convert, resynthesise, spectral_distance, streaming_error};
 use mien_models::networks::{
     CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY, SourceSpectra,
     Vocoder,
 };
 use mien_models::pack::{self, Card, LoadedPack};
-use mien_models::streaming::{Converter, EmotionProsody, PROSODY_DEFAULTS};
+use mien_models::streaming::{Converter, EmotionColour, EmotionProsody, PROSODY_DEFAULTS};
 use mien_models::train::checkpoint;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -167,11 +167,23 @@ fn random_pack(folder: &std::path::Path) -> std::path::PathBuf {
 
 /// Puts an emotion pack of random weights beside a pack.
 fn add_emotions(path: &std::path::Path) {
+    write_emotions(path, PROSODY_DEFAULTS.to_vec());
+}
+
+/// The same pack whose feelings do something else to delivery.
+fn rewrite_prosody(path: &std::path::Path, prosody: &[EmotionProsody]) -> LoadedPack {
+    let (mut card, tensors) = pack::read(&pack::emotion_path(path)).unwrap();
+    card.prosody = prosody.to_vec();
+    let tensors: Vec<_> = tensors.into_iter().collect();
+    pack::write(&pack::emotion_path(path), card, &tensors).unwrap();
+    LoadedPack::load(path).unwrap()
+}
+
+fn write_emotions(path: &std::path::Path, prosody: Vec<EmotionProsody>) {
     let config = NetworkConfig::default();
     let store = VarStore::new(Device::Cpu);
     let _adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
     stir(&store);
-    let prosody: Vec<EmotionProsody> = PROSODY_DEFAULTS.to_vec();
     let card = Card {
         kind: "emotion".into(),
         networks: config,
@@ -443,6 +455,55 @@ fn voices_glide_to_the_own_one_and_back() {
     // Either end of the way has steep places of its own.
     let steep = steepest(&plain).max(steepest(&own));
     assert!(steepest(&moved) < 1.3 * steep, "it clicks");
+}
+
+/// With a feeling the streaming path glides to it in a tenth of a second; then both are the same.
+#[test]
+fn a_feeling_streams_as_it_is_said_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = random_pack(folder.path());
+    add_emotions(&path);
+    let pack = LoadedPack::load(&path).unwrap();
+    let mut controls = Controls {
+        strength: 1.0,
+        ..Controls::default()
+    };
+    controls.emotions[2] = 0.8;
+    let frames: Vec<_> = (0..4).flat_map(|_| speech()).collect();
+    let sound: Vec<f32> = frames.iter().flatten().copied().collect();
+    let mut prosody = pack.networks.prosody;
+    prosody[2].colour = EmotionColour {
+        tilt: 0.3,
+        tilt_follow: 0.1,
+        formants: 1.0,
+        contrast: 0.2,
+        sharpness: 0.3,
+        breath: 0.5,
+    };
+    prosody[2].accent = 0.05;
+    prosody[2].phrase_slope = 0.1;
+    let coloured = rewrite_prosody(&path, &prosody);
+    let mut converter = Converter::new(coloured.networks.clone());
+    let mut out = [0.0; FRAME];
+    let mut streamed = Vec::new();
+    for frame in &frames {
+        converter.step(frame, &mut out, &controls);
+        streamed.extend(out);
+    }
+    let of = |pack: &LoadedPack, prosody| Offline::new(pack, &sound).say(&controls, prosody);
+    let whole = of(&coloured, &prosody);
+    let apart = |a: &[f32], b: &[f32]| {
+        let settled = 2 * 24_000;
+        let both = a[settled..].iter().zip(&b[settled..]);
+        both.map(|(x, y)| (x - y).abs()).fold(0.0_f32, f32::max)
+    };
+    let error = apart(&streamed, &whole);
+    assert!(error < 1e-3, "{error}");
+    let other = apart(&whole, &of(&coloured, &pack.networks.prosody));
+    assert!(
+        other > 10.0 * error.max(1e-4),
+        "the colour changed nothing: {other}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::train::acoustic::{AcousticNetworks, AcousticRun};
 use crate::train::batches::{Item, Pool, clean_content_input};
 use crate::train::classifier::ClassifierRun;
 use crate::train::config::{TrainConfig, VoiceConfig};
-use crate::train::emotion::{EmotionNetworks, EmotionRun, prosody_of};
+use crate::train::emotion::{EmotionNetworks, EmotionRun, performed_of, prosody_of};
 use crate::train::export::{self, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
 use crate::train::parallel::Take;
@@ -287,7 +287,7 @@ impl TrainArguments {
     /// Writes the emotion pack that belongs beside the voice pack `voices`.
     fn export_emotion(&self, config: &TrainConfig, speech: &Speech, voices: &Path) -> Result<()> {
         let takes = speech.takes(config);
-        let prosody = prosody_of(&config.emotion, &takes, &speech.features)?;
+        let prosody = performed_of(&config.emotion, &takes, &speech.features)?;
         let corpora = speech.licences(&config.data.emotion_corpora);
         let path = export::emotion(config, &self.run, voices, &prosody, &corpora)?;
         println!("{}", path.display());

@@ -6,6 +6,7 @@ pub mod diversity;
 pub mod emotion;
 pub mod judges;
 mod measures;
+mod offline;
 pub mod performances;
 mod pictures;
 pub mod prosody;
@@ -18,6 +19,7 @@ pub mod verifier;
 pub mod world;
 
 pub use measures::{Measures, compare};
+pub use offline::Offline;
 pub use render::{convert, resynthesise, streaming_error};
 pub use rows::mean;
 pub use signal::{WaveformMatch, spectral_distance, waveform_match};

@@ -1,24 +1,19 @@
 //! Sound for evaluation, by the same streaming code as the plugin.
 
 use mien_dsp::creak::{self, CreakFrame};
-use mien_dsp::mel::mel_spectrogram;
-use mien_dsp::noise::NoiseFloor;
-use mien_face::{Controls, EMOTIONS, FRAME};
+use mien_face::{Controls, FRAME};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::{Tensor, no_grad};
 
+use super::Offline;
 use super::signal::largest_difference;
 use crate::networks::{
-    BANDS, CENTRE, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_mel,
-    normalise_value, prosody_features,
+    CENTRE, MEL, PROSODY, SourceSpectra, loudness, normalise_mel, prosody_features,
 };
 use crate::pack::LoadedPack;
-use crate::streaming::{
-    Articulation, Converter, DELAY_SAMPLES, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
-    hush,
-};
-use crate::train::features::{Features, pitch_track};
+use crate::streaming::{Converter, DELAY_SAMPLES, Source};
+use crate::train::features::Features;
 
 /// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
 const LARGEST_PIECE: usize = 2048;
@@ -88,7 +83,7 @@ pub fn streaming_error(pack: &LoadedPack, sound: &[f32], voice: usize, seed: u64
     controls.voices[0].index = voice as u32;
     let mut converter = Converter::new(pack.networks.clone());
     let mut rng = StdRng::seed_from_u64(seed);
-    let whole = offline(pack, sound, voice);
+    let whole = Offline::new(pack, sound).say(&controls, &pack.networks.prosody);
     let (mut waiting, mut streamed) = (Vec::new(), Vec::with_capacity(whole.len()));
     let mut from = 0;
     while streamed.len() < whole.len() {
@@ -114,89 +109,7 @@ pub fn streaming_error(pack: &LoadedPack, sound: &[f32], voice: usize, seed: u64
     largest_difference(&streamed, &whole)
 }
 
-/// Converts a whole recording with each network run once over all of it, in place of frame by frame,
-/// as training runs them. The output lies [`DELAY_SAMPLES`] behind the input, in whole frames.
-fn offline(pack: &LoadedPack, sound: &[f32], voice: usize) -> Vec<f32> {
-    let networks = &pack.networks;
-    let controls = Controls::default();
-    let mels = mel_spectrogram(sound);
-    let mut noise_floor = NoiseFloor::new();
-    let snr: Vec<f32> = mels
-        .iter()
-        .map(|frame| noise_floor.process(frame).snr)
-        .collect();
-    let bands: Vec<Vec<f32>> = mels
-        .iter()
-        .map(|frame| frame.iter().map(|v| v.max(FLOOR)).collect())
-        .collect();
-    let frames = bands.len() as i64;
-    if frames < 2 {
-        return vec![0.0; bands.len() * FRAME];
-    }
-    let mut mapper = ProsodyMapper::new(networks.prosody);
-    let mut source = Source::new(NOISE_SEED);
-    let (mut prosody, mut as_heard) = (Vec::new(), Vec::new());
-    let (mut levels, mut voicings) = (Vec::new(), Vec::new());
-    let (mut pulses, mut noise) = (Vec::new(), Vec::new());
-    let track = pitch_track(sound, bands.len() - 1);
-    let creaks = creak::track(sound);
-    let own = if voice == networks.own_voice {
-        1.0
-    } else {
-        0.0
-    };
-    let target = PitchTarget {
-        mean_hz: networks.voice_f0_hz[voice],
-        own,
-    };
-    // The content of a frame is known one frame later; so the first step has none.
-    for ((before, &[f0_hz, voicing]), creak) in bands.iter().zip(&track).zip(&creaks[1..]) {
-        let level = loudness(before);
-        let sung = mapper.map(f0_hz, level, target, &[0.0; EMOTIONS.len()], &controls);
-        prosody.extend(prosody_features(sung.f0_hz, voicing, sung.loudness));
-        as_heard.extend(prosody_features(f0_hz, voicing, level));
-        levels.push(hush(sung.loudness) * (1.0 - own) * MEL_SCALE as f32);
-        voicings.push(voicing);
-        let hop = source.next_hop_creaking(sung.f0_hz, creak);
-        pulses.extend(hop.pulses);
-        noise.extend(hop.noise);
-    }
-    let values: Vec<f32> = bands
-        .iter()
-        .flatten()
-        .map(|&v| normalise_value(v))
-        .collect();
-    let (steps, hop) = (frames - 1, FRAME as i64);
-    let spoken = no_grad(|| {
-        let heard = Tensor::from_slice(&values).reshape([1, frames, MEL]);
-        let content = networks.encoder.encode(&heard).narrow(1, 1, steps);
-        let prosody = Tensor::from_slice(&prosody).reshape([1, steps, PROSODY]);
-        let say = |prosody: &Tensor| {
-            let voice = &networks.voices[voice];
-            networks.generator.generate(&content, prosody, voice).0
-        };
-        let as_heard = Tensor::from_slice(&as_heard).reshape([1, steps, PROSODY]);
-        let differences = samples_of(&(heard.narrow(1, 0, steps) - say(&as_heard)));
-        let frames_heard = values.as_chunks::<BANDS>().0;
-        let mut articulation = Articulation::default();
-        let mut change = Vec::with_capacity(differences.len());
-        for (t, difference) in differences.as_chunks::<BANDS>().0.iter().enumerate() {
-            let kept = articulation.keep(&frames_heard[t], difference, voicings[t], snr[t]);
-            change.extend(added(difference, &kept, own).map(|v| v + levels[t]));
-        }
-        let mel = say(&prosody) + Tensor::from_slice(&change).reshape([1, steps, MEL]);
-        let source = SourceSpectra {
-            pulses: Tensor::from_slice(&pulses).reshape([1, steps, hop]),
-            noise: Tensor::from_slice(&noise).reshape([1, steps, hop]),
-        };
-        networks.vocoder.vocode(&mel, &prosody, &source)
-    });
-    let mut samples = vec![0.0; FRAME];
-    samples.extend(samples_of(&spoken));
-    samples
-}
-
-fn samples_of(sound: &Tensor) -> Vec<f32> {
+pub(super) fn samples_of(sound: &Tensor) -> Vec<f32> {
     let flat = sound.contiguous().view([-1]);
     let mut samples = vec![0.0_f32; flat.numel()];
     flat.copy_data(&mut samples, flat.numel());

@@ -8,7 +8,7 @@ use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
 use tch::{Kind, Tensor, no_grad};
 
 use super::prosody::{PitchTarget, Sung};
-use super::{Articulation, ProsodyMapper, Source, VoiceMix, formant};
+use super::{Articulation, Colour, ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
     BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE,
     PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness, normalise_value, prosody_features,
@@ -67,6 +67,7 @@ pub struct Converter {
     modulation: Option<Modulation>,
     emotion_weights: [f32; EMOTIONS.len()],
     emotion_mix: Option<([f32; EMOTIONS.len()], (Tensor, Modulation))>,
+    colour: Colour,
     /// The frame whose content the encoder tells next.
     waiting: Option<Heard>,
     /// The generator's past on what is to be said at the pitch and loudness that were heard.
@@ -95,6 +96,7 @@ impl Converter {
             modulation: None,
             emotion_weights: [0.0; EMOTIONS.len()],
             emotion_mix: None,
+            colour: Colour::default(),
             waiting: None,
             as_heard: networks.generator.state(1, &like),
             articulation: Articulation::default(),
@@ -143,6 +145,7 @@ impl Converter {
         self.modulation = None;
         self.emotion_weights = [0.0; EMOTIONS.len()];
         self.emotion_mix = None;
+        self.colour = Colour::default();
         self.waiting = None;
         self.as_heard = self.networks.generator.state(1, &like);
         self.articulation = Articulation::default();
@@ -288,10 +291,20 @@ impl Converter {
         } else {
             self.emotion = None;
         }
-        if controls.formant_semitones != 0.0 {
+        if !feeling {
+            self.colour = Colour::default();
+        }
+        if feeling || controls.formant_semitones != 0.0 {
             let mut values = [0.0_f32; BANDS];
             mel.contiguous().copy_data(&mut values, BANDS);
-            formant::shift(&mut values, controls.formant_semitones);
+            if feeling {
+                let stress = self.prosody.stress();
+                self.colour
+                    .shape(&mut values, self.prosody.colour(), stress);
+            }
+            if controls.formant_semitones != 0.0 {
+                formant::shift(&mut values, controls.formant_semitones);
+            }
             mel = Tensor::from_slice(&values).reshape([1, 1, MEL]);
         }
         mel
@@ -313,7 +326,9 @@ impl Converter {
         };
         let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
         let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
-        let breath = f64::from(controls.breath);
+        // Of the feeling's breath the fricatives keep out.
+        let breath = controls.breath * (self.prosody.colour().breath * voicing).exp();
+        let breath = f64::from(breath);
         let sound =
             self.networks
                 .vocoder

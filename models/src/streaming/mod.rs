@@ -1,6 +1,7 @@
 //! Live conversion, frame by frame.
 
 mod articulation;
+mod colour;
 mod converter;
 mod formant;
 mod prosody;
@@ -8,6 +9,7 @@ mod source;
 mod voice;
 
 pub use articulation::Articulation;
+pub use colour::{Colour, EmotionColour};
 pub use converter::{Converter, DELAY_SAMPLES};
 pub(crate) use converter::{NOISE_SEED, added, hush};
 pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, PitchTarget, ProsodyMapper};

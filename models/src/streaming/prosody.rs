@@ -4,7 +4,9 @@
 use mien_face::{Controls, EMOTIONS};
 use serde::{Deserialize, Serialize};
 
-/// What one emotion does to prosody at full strength, relative to the speaker's neutral delivery.
+use super::EmotionColour;
+
+/// What one emotion does to delivery at full strength, relative to the speaker's neutral one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EmotionProsody {
@@ -12,27 +14,52 @@ pub struct EmotionProsody {
     pub pitch_shift: f32,
     /// Natural log of the factor on the pitch's spread around its mean.
     pub pitch_range: f32,
+    /// Rise of pitch with stress, in octaves for each neper of power over the running mean.
+    pub accent: f32,
+    /// Rise of pitch along a phrase, in octaves a second (negative: declination).
+    pub phrase_slope: f32,
     /// Shift of loudness in nepers of power.
     pub loudness_shift: f32,
     /// Natural log of the factor on the loudness's spread around its mean.
     pub loudness_range: f32,
     /// Depth of a slow random wander of pitch, in octaves.
     pub tremor: f32,
+    /// Depth of an even trembling of pitch at [`TREMBLE_HZ`], in octaves.
+    pub vibrato: f32,
     /// Random change of pitch from frame to frame (10 ms), standard deviation in octaves.
     pub jitter: f32,
     /// Natural log of the factor on what the emotion adapter does to the sound.
     pub timbre: f32,
+    /// What it does to the colour of the sound.
+    #[serde(flatten)]
+    pub colour: EmotionColour,
 }
 
 impl EmotionProsody {
+    fn each(&mut self, other: &Self, mut change: impl FnMut(&mut f32, f32)) {
+        for (mine, its) in [
+            (&mut self.pitch_shift, other.pitch_shift),
+            (&mut self.pitch_range, other.pitch_range),
+            (&mut self.accent, other.accent),
+            (&mut self.phrase_slope, other.phrase_slope),
+            (&mut self.loudness_shift, other.loudness_shift),
+            (&mut self.loudness_range, other.loudness_range),
+            (&mut self.tremor, other.tremor),
+            (&mut self.vibrato, other.vibrato),
+            (&mut self.jitter, other.jitter),
+            (&mut self.timbre, other.timbre),
+        ] {
+            change(mine, its);
+        }
+        self.colour.each(&other.colour, change);
+    }
+
     fn add(&mut self, other: &Self, weight: f32) {
-        self.pitch_shift += weight * other.pitch_shift;
-        self.pitch_range += weight * other.pitch_range;
-        self.loudness_shift += weight * other.loudness_shift;
-        self.loudness_range += weight * other.loudness_range;
-        self.tremor += weight * other.tremor;
-        self.jitter += weight * other.jitter;
-        self.timbre += weight * other.timbre;
+        self.each(other, |mine, its| *mine += weight * its);
+    }
+
+    fn move_towards(&mut self, other: &Self, share: f32) {
+        self.each(other, |mine, its| *mine += (its - *mine) * share);
     }
 }
 
@@ -40,13 +67,13 @@ impl EmotionProsody {
 /// rough sizes from Juslin and Laukka (2003), Banse and Scherer (1996), and Scherer (2003): no
 /// corpus with a restricted licence is in them.
 pub const PROSODY_DEFAULTS: [EmotionProsody; EMOTIONS.len()] = [
-    emotion(0.25, 0.30, 0.7, 0.10, 0.0),
-    emotion(-0.08, -0.30, -0.9, -0.15, 0.004),
-    emotion(0.22, 0.25, 1.2, 0.15, 0.0),
-    emotion(0.30, -0.10, 0.1, 0.05, 0.012),
-    emotion(0.35, 0.40, 0.5, 0.10, 0.0),
-    emotion(-0.03, -0.05, 0.1, 0.05, 0.0),
-    emotion(-0.06, -0.20, -0.7, -0.10, 0.0),
+    emotion(0.25, 0.30, 0.7, 0.10, 0.0, 0.1),
+    emotion(-0.08, -0.30, -0.9, -0.15, 0.004, -0.2),
+    emotion(0.22, 0.25, 1.2, 0.15, 0.0, 0.2),
+    emotion(0.30, -0.10, 0.1, 0.05, 0.012, 0.0),
+    emotion(0.35, 0.40, 0.5, 0.10, 0.0, 0.05),
+    emotion(-0.03, -0.05, 0.1, 0.05, 0.0, 0.0),
+    emotion(-0.06, -0.20, -0.7, -0.10, 0.0, -0.15),
 ];
 
 const fn emotion(
@@ -55,6 +82,7 @@ const fn emotion(
     loudness_shift: f32,
     loudness_range: f32,
     tremor: f32,
+    tilt: f32,
 ) -> EmotionProsody {
     EmotionProsody {
         pitch_shift,
@@ -62,9 +90,16 @@ const fn emotion(
         loudness_shift,
         loudness_range,
         tremor,
-        // No published figure was found in these units.
+        // No published figures were found for the rest in these units.
+        accent: 0.0,
+        phrase_slope: 0.0,
+        vibrato: 0.0,
         jitter: 0.0,
         timbre: 0.0,
+        colour: EmotionColour {
+            tilt,
+            ..EmotionColour::NONE
+        },
     }
 }
 
@@ -76,6 +111,17 @@ const SETTLED: f32 = 40.0;
 const PULL: f32 = 0.5;
 /// Share of the way that a control moves each frame: 90 % in 70 ms.
 const GLIDE: f32 = 0.28;
+/// Share of the way that the stress follows the loudness each voiced frame (30 ms): it is that of syllables,
+/// not of single phones.
+const STRESS_GLIDE: f32 = 0.3;
+/// Farthest that stress is from the mean, in nepers of power.
+const STRESS_MOST: f32 = 2.5;
+/// Frames without a voice that end a phrase.
+const PAUSE: u32 = 20;
+/// A phrase rises or falls for so many seconds, around its middle; then it stays.
+const PHRASE_SECONDS: f32 = 2.0;
+/// Rate of [`EmotionProsody::vibrato`]: that of a trembling voice (Titze 1994 has 4 to 6 Hz).
+const TREMBLE_HZ: f32 = 5.5;
 
 /// Running statistics of one stream and the mapping.
 #[derive(Clone, Debug)]
@@ -89,6 +135,10 @@ pub struct ProsodyMapper {
     shift: f32,
     fresh: bool,
     wander: f32,
+    tremble: f32,
+    stress: f32,
+    phrase: f32,
+    unvoiced: u32,
     random: u32,
 }
 
@@ -130,6 +180,10 @@ impl ProsodyMapper {
             shift: 0.0,
             fresh: true,
             wander: 0.0,
+            tremble: 0.0,
+            stress: 0.0,
+            phrase: 0.0,
+            unvoiced: 0,
             random: 0x9e37_79b9,
         }
     }
@@ -153,6 +207,16 @@ impl ProsodyMapper {
         self.effect.timbre.exp()
     }
 
+    /// What the feelings do to the colour of the last mapped frame.
+    pub fn colour(&self) -> &EmotionColour {
+        &self.effect.colour
+    }
+
+    /// How stressed the last mapped frame is: its syllable's loudness over the running mean, in nepers of power.
+    pub fn stress(&self) -> f32 {
+        self.stress
+    }
+
     /// Maps one frame. `target`: where the voice's pitch lies; `emotions`: weights 0 to 1 that
     /// already hold the strength.
     pub fn map(
@@ -168,6 +232,7 @@ impl ProsodyMapper {
         if voiced {
             self.learn(pitch, loudness);
         }
+        self.follow(voiced, loudness);
         let mut wanted = EmotionProsody::default();
         emotions
             .iter()
@@ -183,8 +248,10 @@ impl ProsodyMapper {
         let e = self.effect;
         let sung_pitch = if voiced {
             let spread = (pitch - self.pitch_mean) * controls.intonation * e.pitch_range.exp();
-            let micro = self.tremor(e.tremor) + self.jitter(e.jitter);
-            let moved = self.pitch_mean + spread + self.shift + e.pitch_shift + micro;
+            let micro = self.tremor(e.tremor) + self.jitter(e.jitter) + self.vibrato(e.vibrato);
+            let tune =
+                e.accent * self.stress + e.phrase_slope * (self.phrase - PHRASE_SECONDS / 2.0);
+            let moved = self.pitch_mean + spread + self.shift + e.pitch_shift + tune + micro;
             moved.exp2().clamp(50.0, 1000.0)
         } else {
             0.0
@@ -211,22 +278,32 @@ impl ProsodyMapper {
         self.loudness_mean += (loudness - self.loudness_mean) / self.loudness_count;
     }
 
+    /// Where in its phrase the frame is, and how stressed.
+    fn follow(&mut self, voiced: bool, loudness: f32) {
+        if !voiced {
+            self.unvoiced = self.unvoiced.saturating_add(1);
+            return;
+        }
+        let stress = (loudness - self.loudness_mean).clamp(-STRESS_MOST, STRESS_MOST);
+        if self.unvoiced >= PAUSE {
+            self.phrase = 0.0;
+            self.stress = stress;
+        }
+        self.unvoiced = 0;
+        self.phrase = (self.phrase + 0.01).min(PHRASE_SECONDS);
+        self.stress += (stress - self.stress) * STRESS_GLIDE;
+    }
+
     fn glide(&mut self, wanted: &EmotionProsody, shift: f32) {
         let share = if self.fresh { 1.0 } else { GLIDE };
         self.fresh = false;
-        let e = &mut self.effect;
-        for (now, then) in [
-            (&mut e.pitch_shift, wanted.pitch_shift),
-            (&mut e.pitch_range, wanted.pitch_range),
-            (&mut e.loudness_shift, wanted.loudness_shift),
-            (&mut e.loudness_range, wanted.loudness_range),
-            (&mut e.tremor, wanted.tremor),
-            (&mut e.jitter, wanted.jitter),
-            (&mut e.timbre, wanted.timbre),
-            (&mut self.shift, shift),
-        ] {
-            *now += (then - *now) * share;
-        }
+        self.effect.move_towards(wanted, share);
+        self.shift += (shift - self.shift) * share;
+    }
+
+    fn vibrato(&mut self, depth: f32) -> f32 {
+        self.tremble = (self.tremble + TREMBLE_HZ * 0.01).fract();
+        depth * (self.tremble * std::f32::consts::TAU).sin()
     }
 
     /// A random wander of a few hertz: low-passed noise of unit spread.
@@ -339,6 +416,67 @@ mod tests {
             .map(|_| mapper.map(120.0, -6.0, own, &[0.0; 7], &octave).f0_hz)
             .last();
         assert!((last.unwrap_or_default() - 240.0).abs() < 1.0, "{last:?}");
+    }
+
+    /// Pitch sung for an even 150 Hz, at the loudness that `loud` tells of each frame.
+    fn tune(feeling: EmotionProsody, loud: impl Fn(usize) -> Option<f32>) -> Vec<f32> {
+        let mut mapper = ProsodyMapper::new([feeling; EMOTIONS.len()]);
+        let mut emotions = [0.0; EMOTIONS.len()];
+        emotions[0] = 1.0;
+        let target = PitchTarget::of_voice(150.0);
+        let sung = |t: usize| {
+            let (hz, loudness) = loud(t).map_or((0.0, -12.0), |l| (150.0, l));
+            let sung = mapper.map(hz, loudness, target, &emotions, &controls());
+            (sung.f0_hz / 150.0).log2()
+        };
+        (0..1000).map(sung).collect()
+    }
+
+    #[test]
+    fn accents_rise_with_stressed_syllables_smoothly() {
+        let feeling = EmotionProsody {
+            accent: 0.05,
+            ..EmotionProsody::default()
+        };
+        // Syllables of 200 ms, every other one stressed: a neper above and below the mean.
+        let tune = tune(feeling, |t| Some(if t / 20 % 2 == 0 { -5.0 } else { -7.0 }));
+        let (weak, stressed) = (tune[919], tune[939]);
+        assert!((stressed - 0.05).abs() < 0.01, "{stressed}");
+        assert!((weak + 0.05).abs() < 0.01, "{weak}");
+        let steepest = tune[500..]
+            .windows(2)
+            .map(|w| (w[1] - w[0]).abs())
+            .fold(0.0, f32::max);
+        assert!(steepest < 0.035, "{steepest}");
+    }
+
+    #[test]
+    fn phrases_slope_and_begin_anew_after_a_pause() {
+        let feeling = EmotionProsody {
+            phrase_slope: -0.1,
+            ..EmotionProsody::default()
+        };
+        let tune = tune(feeling, |t| (t % 200 < 150).then_some(-6.0));
+        let (first, last) = (tune[800], tune[949]);
+        assert!((first - 0.1).abs() < 0.01, "{first}");
+        assert!((last + 0.05).abs() < 0.01, "{last}");
+    }
+
+    #[test]
+    fn a_trembling_voice_swings_evenly() {
+        let feeling = EmotionProsody {
+            vibrato: 0.02,
+            ..EmotionProsody::default()
+        };
+        let tune = tune(feeling, |_| Some(-6.0));
+        let crossings = tune[400..800]
+            .windows(2)
+            .filter(|w| w[0] < 0.0 && w[1] >= 0.0)
+            .count();
+        // 4 s of 5.5 Hz.
+        assert!((21..=23).contains(&crossings), "{crossings}");
+        let most = tune[400..].iter().fold(0.0, |a: f32, b| a.max(b.abs()));
+        assert!((most - 0.02).abs() < 2e-3, "{most}");
     }
 
     #[test]

@@ -356,8 +356,11 @@ pub struct EmotionConfig {
     pub weaker_share: f64,
     /// Share of crops that keep the actor's own voice, the others are said by voices of the pack.
     pub own_share: f64,
-    /// What an emotion does to prosody, where it is not taken as measured on actors.
+    /// What an emotion does to prosody while the adapter learns, where it is not taken as measured on actors.
     pub prosody: BTreeMap<String, EmotionProsody>,
+    /// What it does in the pack instead, as found afterwards on the trained adapter by
+    /// `models/scripts/search_feelings.py`.
+    pub performed: BTreeMap<String, EmotionProsody>,
     /// Optimiser.
     pub optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
@@ -376,6 +379,7 @@ impl Default for EmotionConfig {
             weaker_share: 0.25,
             own_share: 0.4,
             prosody: BTreeMap::new(),
+            performed: BTreeMap::new(),
             optimizer: OptimizerConfig {
                 learning_rate: 2e-3,
                 warm_up: 30,

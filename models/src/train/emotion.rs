@@ -11,6 +11,7 @@
 //!
 //! docs/emotion.md tells what was tried before: classifiers to please were pleased by what nobody hears.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -412,7 +413,7 @@ pub fn measure_prosody(takes: &[Take], features: &FeatureSet) -> [EmotionProsody
             loudness_range: value(3, loudness_range),
             tremor: published.tremor,
             jitter: value(4, 0.02),
-            timbre: 0.0,
+            ..EmotionProsody::default()
         }
     })
 }
@@ -427,17 +428,40 @@ pub fn prosody_of(
     features: &FeatureSet,
 ) -> Result<[EmotionProsody; EMOTIONS.len()]> {
     let mut all = measure_prosody(takes, features);
-    for (name, set) in &config.prosody {
+    set(&mut all, &config.prosody, "prosody")?;
+    Ok(all)
+}
+
+/// As [`prosody_of`], for the pack: with what was found after the adapter had learned.
+///
+/// # Errors
+/// When the recipe names an emotion that there is not.
+pub fn performed_of(
+    config: &EmotionConfig,
+    takes: &[Take],
+    features: &FeatureSet,
+) -> Result<[EmotionProsody; EMOTIONS.len()]> {
+    let mut all = prosody_of(config, takes, features)?;
+    set(&mut all, &config.performed, "performed")?;
+    Ok(all)
+}
+
+fn set(
+    all: &mut [EmotionProsody; EMOTIONS.len()],
+    table: &BTreeMap<String, EmotionProsody>,
+    key: &str,
+) -> Result<()> {
+    for (name, set) in table {
         let index = EMOTIONS.iter().position(|e| e == name);
         let index = index.with_context(|| {
             format!(
-                "[emotion.prosody.{name}]: the emotions are {}",
+                "[emotion.{key}.{name}]: the emotions are {}",
                 EMOTIONS.join(", ")
             )
         })?;
         all[index] = *set;
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Mean and spread of pitch (octaves) and of loudness (nepers) over the voiced frames, and the pitch's

@@ -1,0 +1,233 @@
+//! A whole recording converted with each network run once over all of it, in place of frame by frame, as training runs
+//! them: the reference for the streaming path, and five times as fast.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mien_dsp::creak::{self, CreakFrame};
+use mien_dsp::mel::mel_spectrogram;
+use mien_dsp::noise::NoiseFloor;
+use mien_face::{Controls, EMOTIONS, FRAME};
+use tch::{Tensor, no_grad};
+
+use super::render::samples_of;
+use crate::networks::{
+    BANDS, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_value,
+    prosody_features,
+};
+use crate::pack::LoadedPack;
+use crate::streaming::{
+    Articulation, Colour, EmotionProsody, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
+    hush,
+};
+use crate::train::features::pitch_track;
+
+/// What the networks hear of one recording, ready to be said in any voice with any feeling.
+pub struct Offline<'a> {
+    pack: &'a LoadedPack,
+    /// Log mel of each frame.
+    bands: Vec<Vec<f32>>,
+    /// Power over the noise floor of each frame, natural log.
+    snr: Vec<f32>,
+    /// Pitch in Hz and voicing of each frame.
+    track: Vec<[f32; 2]>,
+    creaks: Vec<CreakFrame>,
+    /// Normalised log mel, `[1, frames, MEL]`.
+    heard: Tensor,
+    /// `[1, frames − 1, CONTENT]`.
+    content: Tensor,
+    /// What each voice that has spoken lacks of the speaker.
+    lacks: RefCell<HashMap<usize, Rc<Lack>>>,
+}
+
+/// How the speaker differs from what a voice says as it was heard, frame by frame, normalised log mel.
+struct Lack {
+    difference: Vec<f32>,
+    articulation: Vec<[f32; BANDS]>,
+}
+
+/// What is to be said, frame by frame.
+#[derive(Default)]
+struct Score {
+    prosody: Vec<f32>,
+    hush: Vec<f32>,
+    pulses: Vec<f32>,
+    noise: Vec<f32>,
+    /// The state of the mapper at each frame.
+    mapper: Vec<ProsodyMapper>,
+}
+
+impl<'a> Offline<'a> {
+    /// Hears `sound` at 24 kHz.
+    pub fn new(pack: &'a LoadedPack, sound: &[f32]) -> Self {
+        let mels = mel_spectrogram(sound);
+        let mut floor = NoiseFloor::new();
+        let snr = mels.iter().map(|f| floor.process(f).snr).collect();
+        let floored = |frame: &[f32; BANDS]| frame.iter().map(|v| v.max(FLOOR)).collect();
+        let bands: Vec<Vec<f32>> = mels.iter().map(floored).collect();
+        let values: Vec<f32> = bands
+            .iter()
+            .flatten()
+            .map(|&v| normalise_value(v))
+            .collect();
+        let frames = bands.len() as i64;
+        let heard = Tensor::from_slice(&values).reshape([1, frames, MEL]);
+        let content = no_grad(|| match frames {
+            0..2 => Tensor::zeros([1, 0, 0], (tch::Kind::Float, tch::Device::Cpu)),
+            _ => pack
+                .networks
+                .encoder
+                .encode(&heard)
+                .narrow(1, 1, frames - 1),
+        });
+        Self {
+            pack,
+            snr,
+            track: pitch_track(sound, bands.len().saturating_sub(1)),
+            creaks: creak::track(sound),
+            bands,
+            heard,
+            content,
+            lacks: RefCell::default(),
+        }
+    }
+
+    /// Says it in the first voice of `controls` with their feeling, which does what `emotions` say to the delivery.
+    /// Feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
+    /// [`crate::streaming::DELAY_SAMPLES`] behind the input, in whole frames.
+    pub fn say(
+        &self,
+        controls: &Controls,
+        emotions: &[EmotionProsody; EMOTIONS.len()],
+    ) -> Vec<f32> {
+        if self.bands.len() < 2 {
+            return vec![0.0; self.bands.len() * FRAME];
+        }
+        no_grad(|| self.speak(controls, emotions))
+    }
+
+    fn speak(&self, controls: &Controls, emotions: &[EmotionProsody; EMOTIONS.len()]) -> Vec<f32> {
+        let networks = &self.pack.networks;
+        let voice = controls.voices[0].index as usize;
+        let own = if voice == networks.own_voice {
+            1.0
+        } else {
+            0.0
+        };
+        let sum: f32 = controls.emotions.iter().sum();
+        let weights = controls
+            .emotions
+            .map(|e| e * controls.strength / sum.max(1.0));
+        let target = PitchTarget {
+            mean_hz: networks.voice_f0_hz[voice],
+            own,
+        };
+        let score = self.score(controls, emotions, &weights, target);
+        let steps = self.bands.len() as i64 - 1;
+        let prosody = Tensor::from_slice(&score.prosody).reshape([1, steps, PROSODY]);
+        let lack = self.lack(voice);
+        let mut change = Vec::with_capacity(lack.difference.len());
+        let differences = lack.difference.as_chunks::<BANDS>().0;
+        for ((difference, kept), hush) in
+            differences.iter().zip(&lack.articulation).zip(&score.hush)
+        {
+            let level = hush * (1.0 - own);
+            change.extend(added(difference, kept, own).map(|v| v + level));
+        }
+        let embedding = &networks.voices[voice];
+        let (mel, hidden) = networks
+            .generator
+            .generate(&self.content, &prosody, embedding);
+        let mut mel = mel + Tensor::from_slice(&change).reshape([1, steps, MEL]);
+        let feeling = weights.iter().any(|&w| w > 0.0);
+        if let (Some(adapter), true) = (&networks.emotion, feeling) {
+            let timbre: Vec<f32> = score.mapper.iter().map(ProsodyMapper::timbre).collect();
+            let timbre = Tensor::from_slice(&timbre).reshape([1, steps, 1]);
+            let weights = Tensor::from_slice(&weights).reshape([1, EMOTIONS.len() as i64]);
+            mel = &mel + adapter.change(&hidden, &mel, &prosody, &weights) * timbre;
+        }
+        if feeling {
+            mel = coloured(&mel, &score.mapper);
+        }
+        let hop = FRAME as i64;
+        let source = SourceSpectra {
+            pulses: Tensor::from_slice(&score.pulses).reshape([1, steps, hop]),
+            noise: Tensor::from_slice(&score.noise).reshape([1, steps, hop]),
+        };
+        let spoken = networks.vocoder.vocode(&mel, &prosody, &source);
+        let mut samples = vec![0.0; FRAME];
+        samples.extend(samples_of(&spoken));
+        samples
+    }
+
+    fn lack(&self, voice: usize) -> Rc<Lack> {
+        if let Some(lack) = self.lacks.borrow().get(&voice) {
+            return lack.clone();
+        }
+        let steps = self.bands.len() as i64 - 1;
+        let mut as_heard = Vec::new();
+        for (frame, &[f0_hz, voicing]) in self.bands.iter().zip(&self.track) {
+            as_heard.extend(prosody_features(f0_hz, voicing, loudness(frame)));
+        }
+        let as_heard = Tensor::from_slice(&as_heard).reshape([1, steps, PROSODY]);
+        let networks = &self.pack.networks;
+        let embedding = &networks.voices[voice];
+        let (said, _) = networks
+            .generator
+            .generate(&self.content, &as_heard, embedding);
+        let heard = self.heard.narrow(1, 0, steps);
+        let difference = samples_of(&(&heard - said));
+        let heard = samples_of(&heard);
+        let frames = heard.as_chunks::<BANDS>().0;
+        let differences = difference.as_chunks::<BANDS>().0;
+        let mut articulation = Articulation::default();
+        let kept = |t: usize| {
+            articulation.keep(&frames[t], &differences[t], self.track[t][1], self.snr[t])
+        };
+        let articulation = (0..frames.len()).map(kept).collect();
+        let lack = Rc::new(Lack {
+            difference,
+            articulation,
+        });
+        self.lacks.borrow_mut().insert(voice, lack.clone());
+        lack
+    }
+
+    fn score(
+        &self,
+        controls: &Controls,
+        emotions: &[EmotionProsody; EMOTIONS.len()],
+        weights: &[f32; EMOTIONS.len()],
+        target: PitchTarget,
+    ) -> Score {
+        let mut mapper = ProsodyMapper::new(*emotions);
+        let mut source = Source::new(NOISE_SEED);
+        let mut score = Score::default();
+        // The content of a frame is known one frame later; so the first step has none.
+        let creaks = &self.creaks[1..];
+        for ((frame, &[f0_hz, voicing]), creak) in self.bands.iter().zip(&self.track).zip(creaks) {
+            let level = loudness(frame);
+            let sung = mapper.map(f0_hz, level, target, weights, controls);
+            let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
+            score.prosody.extend(features);
+            score.hush.push(hush(sung.loudness) * MEL_SCALE as f32);
+            let hop = source.next_hop_creaking(sung.f0_hz, creak);
+            score.pulses.extend(hop.pulses);
+            let gain = (mapper.colour().breath * voicing).exp();
+            score.noise.extend(hop.noise.map(|x| x * gain));
+            score.mapper.push(mapper.clone());
+        }
+        score
+    }
+}
+
+/// A mel `[1, frames, MEL]` with what each frame's feeling does to its colour.
+fn coloured(mel: &Tensor, mapper: &[ProsodyMapper]) -> Tensor {
+    let mut colour = Colour::default();
+    let mut values = samples_of(mel);
+    for (frame, mapper) in values.as_chunks_mut::<BANDS>().0.iter_mut().zip(mapper) {
+        colour.shape(frame, mapper.colour(), mapper.stress());
+    }
+    Tensor::from_slice(&values).reshape(mel.size())
+}
