@@ -18,8 +18,10 @@ use crate::networks::ContentEncoder;
 use crate::pack::LoadedPack;
 use crate::speaker::Spoken;
 use crate::streaming::Converter;
+use crate::train::batches::{clean_content_input, label_frames};
 use crate::train::config::TrainConfig;
-use crate::train::features::{FeatureSet, Features};
+use crate::train::features::Features;
+use crate::train::phones::{LABELS, Phone};
 use crate::train::speaker::{self, Speaker, SpeakerRun, mel_of};
 use crate::train::speaker_leak::{self, Leak};
 use crate::train::{checkpoint, export, voice_map};
@@ -125,8 +127,8 @@ impl Speech {
         self.features.get(&recording.key).map_or(0, |f| f.mel.len())
     }
 
-    /// Prints how often a fresh classifier names the training speakers, from what the encoder hears and
-    /// from its content.
+    /// Prints how often a fresh classifier names the training speakers, from the content and from what the
+    /// encoder hears; and from transcribed recordings' content and phones, the least that content can tell.
     ///
     /// # Errors
     /// Too little speech, a full disk.
@@ -137,38 +139,59 @@ impl Speech {
         folder: &Path,
         deadline: Option<Instant>,
     ) -> Result<()> {
-        let mut speakers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut speakers: BTreeMap<&str, speaker_leak::Speaker> = BTreeMap::new();
         let used = |r: &&Recording| {
             config.data.free_corpora.contains(&r.corpus)
                 && !r.speaker.is_empty()
                 && !self.held_out.contains(&r.speaker)
         };
         for r in self.recordings.iter().filter(used) {
-            speakers.entry(&r.speaker).or_default().push(r.key.clone());
+            let own = speakers.entry(&r.speaker).or_default();
+            own.corpus.clone_from(&r.corpus);
+            own.recordings.push(r.key.clone());
         }
-        let speakers: Vec<Vec<String>> = speakers.into_values().collect();
-        let features: &FeatureSet = &self.features;
+        let speakers: Vec<speaker_leak::Speaker> = speakers.into_values().collect();
+        let mut transcribed = speakers.clone();
+        let said = |key: &str| self.phones.as_ref().and_then(|p| p.get(key));
+        for speaker in &mut transcribed {
+            speaker.recordings.retain(|key| said(key).is_some());
+        }
         let seed = (config.data.seed, speaker_leak::STEPS);
-        let tell = |what: &str, leak: Leak| {
-            println!(
-                "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers = {:.1} times \
-                 chance ({:.2} %); always naming the most frequent one: {:.2} %",
-                100.0 * leak.right,
-                leak.crops,
-                100.0 * leak.balanced,
-                leak.speakers,
-                leak.times_chance(),
-                100.0 / leak.speakers as f64,
-                100.0 * leak.majority
-            );
-        };
         let at = (folder, deadline);
-        let content = |mel: &Tensor| encoder.encode(mel);
-        let leak = speaker_leak::measure("leak-content", &speakers, features, content, at, seed)?;
-        tell("content", leak);
-        let mel = |mel: &Tensor| mel.shallow_clone();
-        let leak = speaker_leak::measure("leak-mel", &speakers, features, mel, at, seed)?;
-        tell("log mel, for comparison", leak);
+        let mel = |key: &str| {
+            let mel = clean_content_input(self.features.get(key)?);
+            Some(mel.squeeze_dim(0))
+        };
+        let content = |key: &str| Some(encoder.encode(&mel(key)?.unsqueeze(0)).squeeze_dim(0));
+        let phones = |key: &str| {
+            let frames = self.features.get(key)?.mel.len();
+            Some(one_hot_phones(said(key)?, frames))
+        };
+        type Look<'a> = &'a dyn Fn(&str) -> Option<Tensor>;
+        let rows: [(&str, &str, &[speaker_leak::Speaker], Look); 4] = [
+            ("content", "content", &speakers, &content),
+            ("log mel, for comparison", "mel", &speakers, &mel),
+            (
+                "content, transcribed",
+                "transcribed",
+                &transcribed,
+                &content,
+            ),
+            (
+                "phones with their times, transcribed",
+                "phones",
+                &transcribed,
+                &phones,
+            ),
+        ];
+        for (what, name, speakers, look) in rows {
+            if speakers.iter().all(|s| s.recordings.is_empty()) {
+                println!("{what}: needs transcripts and --teacher");
+                continue;
+            }
+            let leak = speaker_leak::measure(&format!("leak-{name}"), speakers, look, at, seed)?;
+            tell(what, &leak);
+        }
         Ok(())
     }
 
@@ -281,7 +304,9 @@ impl Speech {
                         let voice = given.fit(pack, &start, steps);
                         let level = no_grad(|| ask.losses(pack, &voice).0.double_value(&[]));
                         table.entry((seconds, name, steps)).or_default().push(level);
-                        if name == "middle" && steps != 80 || name == "encoder" && steps == 80 {
+                        // `embed_voice` takes the last; the others tell what the encoder and the fitting bring.
+                        let wanted = [("middle", 80), ("encoder", 0), ("encoder", 80)];
+                        if !wanted.contains(&(name, steps)) {
                             continue;
                         }
                         let mut converter = Converter::new(pack.networks.clone());
@@ -330,6 +355,32 @@ impl Speech {
     }
 }
 
+fn tell(what: &str, leak: &Leak) {
+    println!(
+        "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers = {:.1} times chance \
+         ({:.2} %); always naming the most frequent one: {:.2} %; the corpus is right in {:.1} %; among the speakers \
+         of the right corpus {:.1} % = {:.1} times chance ({:.2} %)",
+        100.0 * leak.right,
+        leak.crops,
+        100.0 * leak.balanced,
+        leak.speakers,
+        leak.times_chance(),
+        100.0 / leak.speakers as f64,
+        100.0 * leak.majority,
+        100.0 * leak.corpus,
+        100.0 * leak.within,
+        leak.times_chance_within(),
+        100.0 * leak.within_chance
+    );
+}
+
+/// The label of each frame as one of [`LABELS`] values: `[frames, LABELS]`.
+fn one_hot_phones(said: &[Phone], frames: usize) -> Tensor {
+    let mut labels = vec![0; frames];
+    label_frames(said, 1.0, 0, &mut labels);
+    Tensor::from_slice(&labels).one_hot(LABELS)
+}
+
 fn write_sound(folder: &Path, name: &str, sound: &[f32]) -> Result<PathBuf> {
     let path = std::path::absolute(folder.join(format!("{name}.wav")))?;
     let sound = mien_audio::Sound::from_mono(sound.to_vec(), SAMPLE_RATE);
@@ -342,4 +393,22 @@ fn mean_f0(features: &Features) -> f32 {
     let voiced = features.pitch.iter().map(|p| p[0]).filter(|&f| f > 0.0);
     let logs: Vec<f64> = voiced.map(|f| f64::from(f).ln()).collect();
     crate::evaluate::mean(logs.into_iter()).map_or(150.0, |m| m.exp() as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phones_without_sound_tell_what_is_said_and_when() {
+        let phone = |label, start, end| Phone { label, start, end };
+        let shown = one_hot_phones(&[phone(3, 0.1, 0.2), phone(7, 0.2, 0.25)], 40);
+        assert_eq!(shown.size(), [40, LABELS]);
+        let labels = Vec::<i64>::try_from(shown.argmax(-1, false)).unwrap();
+        // Frame 10 has its middle at 95 ms.
+        assert_eq!(labels[9..12], [0, 0, 3]);
+        assert_eq!(labels[20..23], [3, 7, 7]);
+        assert_eq!(labels[30], 0);
+        assert_eq!(shown.sum(Kind::Int64).int64_value(&[]), 40);
+    }
 }

@@ -158,23 +158,27 @@ impl TrainArguments {
                 }
                 None => load_base(&networks, &self.run)?,
             }
-            let transcribed = speech.pool(&config, |item, _| {
+            let kept = speech.kept_from_reader(&config);
+            let transcribed = speech.pool(&config, |item, r| {
                 let phones = speech.phones.as_ref();
                 let known = phones.is_some_and(|p| p.contains_key(&item.teacher_key));
-                known.then_some(1.0)
+                (known && !kept.contains(&r.speaker)).then_some(1.0)
             });
             if transcribed.items.is_empty() {
                 bail!("phones need transcripts and --teacher");
             }
-            let reader = phone_reader::train(
-                &config,
-                &networks.encoder,
-                Arc::new(transcribed),
-                &self.run,
-                deadline,
-                device,
-            )?;
-            speech.tell_phone_errors(&networks, &reader);
+            let heard = phone_reader::hear(&config, &networks.encoder, &transcribed, device);
+            let at = (self.run.as_path(), deadline);
+            let seed = config.data.draw(900).seed;
+            let reader = phone_reader::learn(&config.phones, &heard, at, seed, device)?;
+            let asked = if kept.is_empty() {
+                println!("speakers that no training heard:");
+                &speech.held_out
+            } else {
+                println!("training speakers kept from the reader ([phones] held_out):");
+                &kept
+            };
+            speech.tell_phone_errors(&networks, &reader, asked);
             return Ok(());
         }
         if wants(Stage::Vocoder) {
@@ -392,13 +396,25 @@ impl Speech {
         !recording.speaker.is_empty() && !self.held_out.contains(&recording.speaker)
     }
 
+    /// Training speakers that the reader of `--stage phones` does not learn from.
+    fn kept_from_reader(&self, config: &TrainConfig) -> Vec<String> {
+        let free = |r: &&Recording| config.data.free_corpora.contains(&r.corpus) && self.trains(r);
+        let free: Vec<Recording> = self.recordings.iter().filter(free).cloned().collect();
+        held_out_speakers(&free, config.phones.held_out, &[])
+    }
+
     /// Prints the share of phones that are read wrongly off the content of whole recordings of
-    /// unseen speakers.
-    fn tell_phone_errors(&self, networks: &AcousticNetworks, reader: &PhoneReader) {
+    /// the speakers `asked`.
+    fn tell_phone_errors(
+        &self,
+        networks: &AcousticNetworks,
+        reader: &PhoneReader,
+        asked: &[String],
+    ) {
         let Some(phones) = &self.phones else { return };
         let mut table: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
-        let held_out = |r: &&Recording| self.held_out.contains(&r.speaker);
-        for r in self.recordings.iter().filter(held_out) {
+        let theirs = |r: &&Recording| asked.contains(&r.speaker);
+        for r in self.recordings.iter().filter(theirs) {
             let (Some(said), Some(features)) = (phones.get(&r.key), self.features.get(&r.key))
             else {
                 continue;

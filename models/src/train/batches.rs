@@ -20,6 +20,8 @@ use crate::streaming::Source;
 
 /// Label of a frame whose phone is not known; losses leave it out.
 pub const UNLABELLED: i64 = -100;
+/// How far the level of what is heard may be off, in nepers of power: 10 dB either way.
+const GAIN: std::ops::Range<f32> = -2.3..2.3;
 /// Bands that a corpus of 16 kHz fills.
 pub(super) const NARROW_BANDS: usize = 84;
 
@@ -296,7 +298,7 @@ fn frame_batch(
         } else {
             0
         };
-        let gain = rng.random_range(-2.3_f32..2.3);
+        let gain = rng.random_range(GAIN);
         let frame_at = |t: usize| -> [f32; BANDS] {
             match features.mel.get(start + t) {
                 Some(frame) => std::array::from_fn(|b| (frame[b].to_f32() + gain).max(FLOOR)),
@@ -357,18 +359,42 @@ fn frame_batch(
 /// A whole recording as the content encoder hears it, undisturbed: normalised log mel
 /// `[1, frames, CONTENT_MEL]`.
 pub fn clean_content_input(features: &Features) -> Tensor {
-    let values: Vec<f32> = features
-        .mel
+    content_input(&content_bands(features))
+}
+
+/// The same at another level, disturbed as a crop of training is.
+pub fn disturbed_content_input(
+    features: &Features,
+    strength: &Strength,
+    rng: &mut StdRng,
+) -> Tensor {
+    let mut bands = content_bands(features);
+    let gain = rng.random_range(GAIN);
+    for value in bands.iter_mut().flatten() {
+        *value = (*value + gain).max(FLOOR);
+    }
+    let centres = &mien_dsp::mel::filterbank().centres;
+    disturb(&mut bands, centres, strength, rng);
+    content_input(&bands)
+}
+
+fn content_bands(features: &Features) -> Vec<[f32; CONTENT_MEL as usize]> {
+    let bands = |frame: &[half::f16; BANDS]| std::array::from_fn(|b| frame[b].to_f32());
+    features.mel.iter().map(bands).collect()
+}
+
+fn content_input(bands: &[[f32; CONTENT_MEL as usize]]) -> Tensor {
+    let values: Vec<f32> = bands
         .iter()
-        .flat_map(|frame| frame[..CONTENT_MEL as usize].iter())
-        .map(|v| normalise_value(v.to_f32()))
+        .flatten()
+        .map(|v| normalise_value(*v))
         .collect();
-    Tensor::from_slice(&values).reshape([1, features.mel.len() as i64, CONTENT_MEL])
+    Tensor::from_slice(&values).reshape([1, bands.len() as i64, CONTENT_MEL])
 }
 
 /// Writes the label of each mel frame from `start` on; returns the labels of the phones whose middle
 /// lies among them. `rate`: how fast the recording is played.
-fn label_frames(said: &[Phone], rate: f64, start: usize, labels: &mut [i64]) -> Vec<i64> {
+pub fn label_frames(said: &[Phone], rate: f64, start: usize, labels: &mut [i64]) -> Vec<i64> {
     // A frame is where its window's middle is.
     let frame = |seconds: f32| {
         let samples = f64::from(seconds) / rate * f64::from(mien_face::SAMPLE_RATE) + CENTRE as f64;

@@ -27,6 +27,8 @@ pub struct TrainConfig {
     pub classifier: ClassifierConfig,
     /// Speaker encoder: verifier of `mien evaluate`, and instant voices.
     pub speaker: SpeakerTrainingConfig,
+    /// The reader by which `--stage phones` measures a content encoder.
+    pub phones: PhoneReaderConfig,
     /// The pack that is made.
     pub pack: PackConfig,
 }
@@ -506,6 +508,65 @@ impl Default for SpeakerTrainingConfig {
                 warm_up: 60,
                 final_share: 0.02,
                 weight_decay: 0.05,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.99,
+        }
+    }
+}
+
+/// The reader by which `--stage phones` measures how much of what is said the content keeps. It is an
+/// instrument, no part of a pack: it may hear what comes later and be as large as it needs to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PhoneReaderConfig {
+    /// Steps.
+    pub steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Channels.
+    pub width: i64,
+    /// Dilation of each block's convolution over seven frames; its length is the number of blocks.
+    pub dilations: Vec<i64>,
+    /// Frames of content that it reads at a time.
+    pub frames_together: i64,
+    /// Frames of content that it reads before it must tell a phone.
+    pub look_ahead: i64,
+    /// How often the encoder hears each recording mildly disturbed, besides once as it is. The content of
+    /// every pass is kept, so that the encoder runs no more often than that.
+    pub disturbed_passes: usize,
+    /// Standard deviation of noise on the content while learning.
+    pub content_noise: f64,
+    /// Stretches of up to 120 ms that are blanked in each crop while learning (SpecAugment, Park et al. 2019).
+    pub masks: usize,
+    /// Share of the *training* speakers of each corpus that it does not learn from. Above 0 the error rate
+    /// on those is told instead of that on unseen speakers: settings are chosen there.
+    pub held_out: f64,
+    /// Optimiser.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean, which reads.
+    pub ema: f64,
+}
+
+impl Default for PhoneReaderConfig {
+    fn default() -> Self {
+        Self {
+            steps: 1800,
+            batch: 24,
+            frames: 300,
+            width: 192,
+            dilations: vec![1, 2, 4, 8],
+            frames_together: 2,
+            look_ahead: 30,
+            disturbed_passes: 2,
+            content_noise: 0.3,
+            masks: 2,
+            held_out: 0.0,
+            optimizer: OptimizerConfig {
+                learning_rate: 2e-3,
+                warm_up: 100,
                 ..OptimizerConfig::default()
             },
             ema: 0.99,

@@ -1,5 +1,10 @@
 //! How much of who speaks is left in the content: a fresh classifier learns to name the training
 //! speakers from the content of an encoder that stands still, and is asked about other recordings.
+//!
+//! Two figures tell how that is to be read. The same classifier on the phones that are said, which hold
+//! no sound, tells what the words and their timing alone give away. And each corpus has its own words,
+//! room and microphone: who names the corpus alone, and guesses among its speakers, is right more often
+//! than chance as many times as there are corpora.
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,10 +15,8 @@ use rand::{RngExt, SeedableRng};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::batches::clean_content_input;
 use super::checkpoint;
 use super::config::OptimizerConfig;
-use super::features::FeatureSet;
 use super::optimizer::AdamW;
 use super::session::Session;
 use crate::nn::Linear;
@@ -43,6 +46,12 @@ pub struct Leak {
     pub balanced: f64,
     /// Share of the crops that the most frequent speaker has.
     pub majority: f64,
+    /// Share whose named speaker is of the right corpus, averaged over speakers.
+    pub corpus: f64,
+    /// Share named rightly among the speakers of the right corpus alone, averaged over speakers.
+    pub within: f64,
+    /// Chance of [`Self::within`]: corpora / speakers.
+    pub within_chance: f64,
 }
 
 impl Leak {
@@ -50,11 +59,26 @@ impl Leak {
     pub fn times_chance(&self) -> f64 {
         self.balanced * self.speakers as f64
     }
+
+    /// How often it is right among the speakers of the right corpus, as a multiple of chance there.
+    pub fn times_chance_within(&self) -> f64 {
+        self.within / self.within_chance
+    }
+}
+
+/// A speaker to be named.
+#[derive(Clone, Debug, Default)]
+pub struct Speaker {
+    /// Keys of the recordings.
+    pub recordings: Vec<String>,
+    /// Where they come from.
+    pub corpus: String,
 }
 
 /// One speaker's frames, `[frames, values]`, crops being cut from either side.
 #[derive(Debug)]
 struct Spoken {
+    corpus: String,
     learn: Tensor,
     ask: Tensor,
 }
@@ -71,36 +95,38 @@ pub fn split(keys: &[String]) -> (Vec<&String>, Vec<&String>) {
     (pick(false), pick(true))
 }
 
-/// Trains and asks. `speakers`: each one's recordings; `look`: normalised log mel `[1, frames,
-/// CONTENT_MEL]` → what the classifier sees, `[1, frames, values]`.
+/// Trains and asks. `look`: what the classifier sees of a recording, `[frames, values]`; nothing leaves
+/// the recording out.
 ///
 /// # Errors
 /// Too little speech, a full disk, losses that stay infinite.
 pub fn measure(
     name: &str,
-    speakers: &[Vec<String>],
-    features: &FeatureSet,
-    look: impl Fn(&Tensor) -> Tensor,
+    speakers: &[Speaker],
+    look: impl Fn(&str) -> Option<Tensor>,
     (folder, deadline): (&Path, Option<Instant>),
     (seed, steps): (u64, u64),
 ) -> Result<Leak> {
     let gather = |keys: &[&String], most: usize| {
         let mut pieces = Vec::new();
         let mut frames = 0;
-        for features in keys.iter().filter_map(|k| features.get(*k)) {
+        for key in keys {
             if frames >= most {
                 break;
             }
-            pieces.push(no_grad(|| look(&clean_content_input(features))).squeeze_dim(0));
-            frames += features.mel.len();
+            if let Some(piece) = no_grad(|| look(key)) {
+                frames += piece.size()[0] as usize;
+                pieces.push(piece.to_kind(Kind::Half));
+            }
         }
         let all = (!pieces.is_empty()).then(|| Tensor::cat(&pieces, 0))?;
         let length = (frames.min(most)) as i64;
-        (length >= CROP as i64).then(|| all.narrow(0, 0, length).to_kind(Kind::Half))
+        (length >= CROP as i64).then(|| all.narrow(0, 0, length))
     };
-    let spoken = |keys: &Vec<String>| {
-        let (learn, ask) = split(keys);
+    let spoken = |speaker: &Speaker| {
+        let (learn, ask) = split(&speaker.recordings);
         Some(Spoken {
+            corpus: speaker.corpus.clone(),
             learn: gather(&learn, LEARN)?,
             ask: gather(&ask, ASK)?,
         })
@@ -143,24 +169,38 @@ pub fn measure(
 }
 
 fn ask(classifier: &Classifier, spoken: &[Spoken]) -> Leak {
-    let (mut right, mut crops, mut most, mut shares) = (0, 0, 0, 0.0);
+    let (mut right, mut crops, mut most) = (0, 0, 0);
+    let (mut balanced, mut corpus, mut within, mut within_chance) = (0.0, 0.0, 0.0, 0.0);
     for (who, own) in spoken.iter().enumerate() {
         let count = own.ask.size()[0] / CROP as i64;
         let cut = own.ask.narrow(0, 0, count * CROP as i64);
         let cut = cut.to_kind(Kind::Float).reshape([count, CROP as i64, -1]);
-        let named = no_grad(|| classifier.logits(&cut).argmax(-1, false));
-        let hits = named.eq(who as i64).sum(Kind::Int64).int64_value(&[]);
+        let logits = no_grad(|| classifier.logits(&cut));
+        let same: Vec<bool> = spoken.iter().map(|s| s.corpus == own.corpus).collect();
+        let same = Tensor::from_slice(&same);
+        let named = logits.argmax(-1, false);
+        let among = logits.masked_fill(&same.logical_not(), f64::NEG_INFINITY);
+        let count_true = |t: Tensor| t.sum(Kind::Int64).int64_value(&[]);
+        let share = |t: Tensor| count_true(t) as f64 / count as f64;
+        let hits = count_true(named.eq(who as i64));
         right += hits;
         crops += count;
         most = most.max(count);
-        shares += hits as f64 / count as f64;
+        balanced += hits as f64 / count as f64;
+        corpus += share(same.index_select(0, &named));
+        within += share(among.argmax(-1, false).eq(who as i64));
+        within_chance += 1.0 / count_true(same) as f64;
     }
+    let speakers = spoken.len() as f64;
     Leak {
         speakers: spoken.len(),
         crops: crops as usize,
         right: right as f64 / crops as f64,
-        balanced: shares / spoken.len() as f64,
+        balanced: balanced / speakers,
         majority: most as f64 / crops as f64,
+        corpus: corpus / speakers,
+        within: within / speakers,
+        within_chance: within_chance / speakers,
     }
 }
 
@@ -185,7 +225,8 @@ impl Classifier {
 
     /// `[batch, frames, values]` → `[batch, speakers]`.
     fn logits(&self, x: &Tensor) -> Tensor {
-        let h = self.second.forward(&self.first.forward(x).silu()).silu();
+        let h = self.first.forward_mixed(x).silu();
+        let h = self.second.forward_mixed(&h).silu().to_kind(Kind::Float);
         let mean = h.mean_dim([1].as_slice(), true, Kind::Float);
         let spread = ((&h - &mean)
             .square()
@@ -200,9 +241,7 @@ impl Classifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::MEL;
-    use crate::train::features::Features;
-    use half::f16;
+    use std::collections::BTreeMap;
 
     #[test]
     fn recordings_are_split_without_overlap_in_any_order() {
@@ -214,54 +253,69 @@ mod tests {
         assert_eq!(split(&reversed).1, ask);
     }
 
-    /// Four speakers whose mels differ by a constant: seen through a window that shows it they are named,
-    /// through one that hides it they are not.
+    /// Two corpora of two speakers. Each corpus has its mark on one value, each speaker on another.
+    fn speakers() -> (Vec<Speaker>, BTreeMap<String, Tensor>) {
+        let (mut speakers, mut seen) = (Vec::new(), BTreeMap::new());
+        for speaker in 0..4 {
+            let mut own = Speaker {
+                corpus: format!("corpus{}", speaker / 2),
+                ..Speaker::default()
+            };
+            for recording in 0..5 {
+                let frames = Tensor::randn([260, 12], (Kind::Float, Device::Cpu));
+                let _ = frames
+                    .narrow(1, 3, 1)
+                    .g_add_scalar_(f64::from(speaker) * 2.0);
+                let corpus = f64::from(speaker / 2) * 4.0;
+                let _ = frames.narrow(1, 9, 1).g_add_scalar_(corpus);
+                let key = format!("{speaker}-{recording}");
+                own.recordings.push(key.clone());
+                seen.insert(key, frames);
+            }
+            speakers.push(own);
+        }
+        (speakers, seen)
+    }
+
+    fn leak(from: i64) -> Leak {
+        tch::manual_seed(7);
+        let (speakers, seen) = speakers();
+        let folder = tempfile::tempdir().unwrap();
+        let look = |key: &str| seen.get(key).map(|t| t.narrow(1, from, 3));
+        measure("leak", &speakers, look, (folder.path(), None), (1, 80)).unwrap()
+    }
+
+    /// Seen through a window that shows who speaks the speakers are named, through one that hides it not.
     #[test]
     fn what_is_there_is_found_and_what_is_not_is_not() {
-        tch::manual_seed(7);
-        let mut features = FeatureSet::new();
-        let mut speakers = Vec::new();
-        for speaker in 0..4 {
-            let mut keys = Vec::new();
-            for recording in 0..5 {
-                let noise = Tensor::randn([260, MEL], (Kind::Float, Device::Cpu));
-                let values = Vec::<f32>::try_from(&noise.view([-1])).unwrap();
-                let frame = |row: &[f32]| {
-                    std::array::from_fn(|b| {
-                        let own = if b == 3 { speaker as f32 * 2.0 } else { 0.0 };
-                        f16::from_f32(row[b] - 8.0 + own)
-                    })
-                };
-                let mel = values.chunks(MEL as usize).map(frame).collect();
-                let key = format!("{speaker}-{recording}");
-                keys.push(key.clone());
-                features.insert(
-                    key,
-                    Features {
-                        mel,
-                        ..Features::default()
-                    },
-                );
-            }
-            speakers.push(keys);
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let ask = |from: i64| {
-            let look = |mel: &Tensor| mel.narrow(-1, from, 6);
-            measure(
-                "leak",
-                &speakers,
-                &features,
-                look,
-                (folder.path(), None),
-                (1, 80),
-            )
-            .unwrap()
-        };
-        let (seen, hidden) = (ask(0), ask(40));
+        let (seen, hidden) = (leak(2), leak(4));
         assert_eq!((seen.speakers, seen.crops), (4, 4));
         assert!((seen.times_chance() - 4.0).abs() < 1e-9, "{seen:?}");
+        assert!((seen.times_chance_within() - 2.0).abs() < 1e-9, "{seen:?}");
         assert!(hidden.times_chance() < 3.5, "{hidden:?}");
         assert_eq!(seen.majority, 0.25);
+    }
+
+    /// Who knows the corpus alone is right twice as often as chance, and by chance within the corpus.
+    #[test]
+    fn knowing_the_corpus_counts_among_all_speakers_and_not_within_the_corpus() {
+        let marked = leak(8);
+        assert_eq!(marked.corpus, 1.0, "{marked:?}");
+        assert_eq!(marked.within_chance, 0.5);
+        assert_eq!(marked.balanced, marked.within, "{marked:?}");
+        assert_eq!(marked.times_chance(), 2.0 * marked.times_chance_within());
+        assert!(marked.times_chance_within() < 2.0, "{marked:?}");
+    }
+
+    #[test]
+    fn recordings_that_are_left_out_do_not_count() {
+        let (speakers, seen) = speakers();
+        let folder = tempfile::tempdir().unwrap();
+        let look = |key: &str| seen.get(key).filter(|_| !key.starts_with('3'));
+        let look = |key: &str| look(key).map(Tensor::shallow_clone);
+        let found = measure("leak", &speakers, look, (folder.path(), None), (1, 2)).unwrap();
+        assert_eq!(found.speakers, 3);
+        // One corpus has a single speaker left, who cannot be mistaken there.
+        assert!((found.within_chance - 2.0 / 3.0).abs() < 1e-9);
     }
 }
