@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Searches what a feeling does to delivery: the numbers of `[emotion.prosody.NAME]` in a recipe.
+"""Searches what a feeling does to delivery: the numbers of `[emotion.performed.NAME]` in a recipe.
 
 Python, because the ears it asks come as Python packages only. The numbers have meanings (octaves, nepers, semitones;
 see `EmotionProsody` and `EmotionColour`), and there are few of them: networks that pleased a classifier were
 pleased by what nobody hears, numbers that mean something are not so easily.
 
 What it does
-  1. takes neutral recordings of training actors, a man and a woman in turn, none of them in --leave-out,
+  1. takes neutral recordings of training actors, as many men as women, none of them in --leave-out,
   2. has them said by `models/examples/perform.rs` in voices of the pack and in their own, with numbers that CMA-ES
      (Hansen 2016) proposes,
   3. asks two ears, each fitted on natural acted speech of all other actors: Moonshine's encoder and the hidden values of
@@ -16,7 +16,7 @@ What it does
 Whisper's encoder and openSMILE, the ears of judge.py, have no part in it.
 
 Set-up
-  V/bin/pip install -r models/scripts/requirements-judges.txt cma==4.4.4, and Moonshine's weights as teacher.py tells
+  V/bin/pip install -r models/scripts/requirements-judges.txt cma==4.5.0, and Moonshine's weights as teacher.py tells
   cargo build --release -p mien-models --example perform
 
 Use

@@ -149,6 +149,9 @@ pub fn emotion(
         ..Card::default()
     };
     let path = pack::emotion_path(voices);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     pack::write(
         &path,
         card,
