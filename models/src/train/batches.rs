@@ -362,13 +362,14 @@ pub fn clean_content_input(features: &Features) -> Tensor {
     content_input(&content_bands(features))
 }
 
-/// The same at another level, disturbed as a crop of training is.
+/// The same at another level, disturbed as a crop of training is, and spoken `tempo` times as fast.
 pub fn disturbed_content_input(
     features: &Features,
     strength: &Strength,
+    tempo: f64,
     rng: &mut StdRng,
 ) -> Tensor {
-    let mut bands = content_bands(features);
+    let mut bands = at_tempo(&content_bands(features), tempo);
     let gain = rng.random_range(GAIN);
     for value in bands.iter_mut().flatten() {
         *value = (*value + gain).max(FLOOR);
@@ -376,6 +377,22 @@ pub fn disturbed_content_input(
     let centres = &mien_dsp::mel::filterbank().centres;
     disturb(&mut bands, centres, strength, rng);
     content_input(&bands)
+}
+
+/// Frames of the same speech `tempo` times as fast, at the same pitch.
+fn at_tempo<const N: usize>(frames: &[[f32; N]], tempo: f64) -> Vec<[f32; N]> {
+    // Where the recording's beginning lies, as in `label_frames`.
+    let begin = CENTRE as f64 / mien_face::FRAME as f64 - 1.0;
+    let last = frames.len().saturating_sub(1);
+    let frame = |i: usize| {
+        let from = ((i as f64 - begin) * tempo + begin).clamp(0.0, last as f64);
+        let (low, share) = (from as usize, from.fract() as f32);
+        let high = (low + 1).min(last);
+        std::array::from_fn(|b| frames[low][b] + share * (frames[high][b] - frames[low][b]))
+    };
+    (0..(frames.len() as f64 / tempo).round() as usize)
+        .map(frame)
+        .collect()
 }
 
 fn content_bands(features: &Features) -> Vec<[f32; CONTENT_MEL as usize]> {
@@ -493,6 +510,28 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), alone.len());
+    }
+
+    #[test]
+    fn at_another_tempo_the_phones_fall_on_the_same_sound() {
+        let phone = [Phone {
+            label: 3,
+            start: 0.2,
+            end: 0.4,
+        }];
+        let mut labels = [0; 100];
+        label_frames(&phone, 1.0, 0, &mut labels);
+        let frames: Vec<[f32; 1]> = labels.iter().map(|&l| [l as f32]).collect();
+        assert_eq!(at_tempo(&frames, 1.0), frames);
+        for tempo in [0.8, 1.25] {
+            let played = at_tempo(&frames, tempo);
+            assert_eq!(played.len(), (100.0 / tempo).round() as usize);
+            let mut labels = vec![0; played.len()];
+            label_frames(&phone, tempo, 0, &mut labels);
+            let apart = |(&l, f): (&i64, &[f32; 1])| (l as f32 - f[0]).abs() > 1.6;
+            let wrong = labels.iter().zip(&played).filter(|&x| apart(x)).count();
+            assert!(wrong <= 2, "{wrong} at {tempo}");
+        }
     }
 
     #[test]

@@ -16,14 +16,17 @@ use super::augment::Strength;
 use super::batches::{Pool, clean_content_input, disturbed_content_input, label_frames};
 use super::checkpoint;
 use super::config::{PhoneReaderConfig, TrainConfig};
+use super::features::Features;
 use super::optimizer::{AdamW, WeightMean};
-use super::phones::{LABELS, Phone, SILENCE, collapse, edit_distance};
+use super::phones::{LABELS, Mistakes, Phone, SILENCE, collapse};
 use super::session::Session;
 use crate::networks::{CONTENT, ContentEncoder, LOOK_AHEAD};
 use crate::nn::{ConvNeXtConfig, Linear, Trunk};
 
 /// Longest blanked stretch of a crop, in frames.
 const LONGEST_MASK: i64 = 12;
+/// Biases of the blank that are tried, in quarters of a nat.
+const BIASES: u32 = 16;
 
 /// A small network from content to phones, causal but for its look-ahead, for connectionist temporal
 /// classification (Graves et al. 2006) with silence as the blank.
@@ -106,27 +109,61 @@ impl PhoneReader {
     /// Phones read wrongly (inserted, left out, mistaken) and phones said, over the rows whose
     /// sequence is known. The reading is greedy.
     pub fn errors(&self, content: &Tensor, sequences: &[Vec<i64>]) -> (usize, usize) {
-        let read = no_grad(|| self.logits(content).argmax(-1, false));
+        let logits = no_grad(|| self.logits(content));
         let (mut wrong, mut said) = (0, 0);
         for (row, sequence) in sequences.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-            let frames = Vec::<i64>::try_from(&read.get(row as i64)).unwrap_or_default();
-            let truth: Vec<u8> = sequence.iter().map(|&l| l as u8).collect();
-            wrong += edit_distance(&collapse(&frames), &truth);
-            said += truth.len();
+            wrong += mistakes(&logits.get(row as i64), 0.0, sequence).all();
+            said += sequence.len();
         }
         (wrong, said)
     }
 }
 
+/// What the greedy reading of `scores` (`[steps, LABELS]`) has wrong where `sequence` was said.
+/// `blank_bias`: nats by which the blank counts less.
+pub fn mistakes(scores: &Tensor, blank_bias: f64, sequence: &[i64]) -> Mistakes {
+    let scores = scores.copy();
+    let _ = scores
+        .narrow(-1, i64::from(SILENCE), 1)
+        .g_sub_scalar_(blank_bias);
+    let steps = Vec::<i64>::try_from(&scores.argmax(-1, false)).unwrap_or_default();
+    let said: Vec<u8> = sequence.iter().map(|&l| l as u8).collect();
+    Mistakes::between(&collapse(&steps), &said)
+}
+
+/// The mean of the log probabilities that several readers give to the content of one recording
+/// `[1, frames, CONTENT]`: `[steps, LABELS]`.
+pub fn scores(readers: &[PhoneReader], content: &Tensor) -> Tensor {
+    let each: Vec<Tensor> = readers
+        .iter()
+        .map(|r| no_grad(|| r.logits(content)).log_softmax(-1, Kind::Float))
+        .collect();
+    Tensor::stack(&each, 0)
+        .mean_dim(0, false, Kind::Float)
+        .squeeze_dim(0)
+}
+
+/// The bias of the blank with which the fewest mistakes are made in `asked`, pairs of scores and what is
+/// said. A reader that is unsure leaves phones out, since the blank is the likeliest of all labels.
+pub fn choose_blank_bias(asked: &[&(Tensor, Vec<i64>)]) -> f64 {
+    let wrong = |bias: f64| -> usize {
+        let each = asked.iter().map(|(s, said)| mistakes(s, bias, said).all());
+        each.sum()
+    };
+    // Among equals the smallest.
+    (0..=BIASES)
+        .map(|i| f64::from(i) / 4.0)
+        .min_by_key(|&bias| wrong(bias))
+        .unwrap_or_default()
+}
+
 /// A recording with what is said in it, as the encoder heard it.
 #[derive(Debug)]
 pub struct Heard {
-    /// Content of each pass, `[frames, CONTENT]`, the undisturbed one first.
-    pub passes: Vec<Tensor>,
+    /// Content of each pass, `[frames, CONTENT]`, the undisturbed one first, and how fast it is played.
+    pub passes: Vec<(Tensor, f64)>,
     /// What is said.
     pub said: Vec<Phone>,
-    /// How fast it is played.
-    pub rate: f64,
     /// How often it is drawn, relative to the others.
     pub weight: f64,
 }
@@ -139,10 +176,6 @@ pub fn hear(
     pool: &Pool,
     device: Device,
 ) -> Vec<Heard> {
-    let mild = Strength {
-        tract: 0.08,
-        ..Strength::default()
-    };
     let mut rng = StdRng::seed_from_u64(config.data.draw(900).seed);
     let passes = 1 + config.phones.disturbed_passes;
     tracing::info!("hearing {} recordings {passes} times", pool.items.len());
@@ -152,23 +185,60 @@ pub fn hear(
         let (Some(said), Some(features)) = (said, pool.features.get(&item.key)) else {
             continue;
         };
-        let mut inputs = vec![clean_content_input(features)];
+        let mut inputs = vec![(clean_content_input(features), 1.0)];
         inputs.extend(
             (0..config.phones.disturbed_passes)
-                .map(|_| disturbed_content_input(features, &mild, &mut rng)),
+                .map(|_| disturbed(&config.phones, features, &mut rng)),
         );
-        let pass = |input: &Tensor| {
+        let pass = |(input, tempo): &(Tensor, f64)| {
             let content = no_grad(|| content(encoder, &input.to_device(device)));
-            content.squeeze_dim(0).to_kind(Kind::Half)
+            let content = content.squeeze_dim(0).to_kind(Kind::Half);
+            (content, item.rate * tempo)
         };
         all.push(Heard {
             passes: inputs.iter().map(pass).collect(),
             said: said.clone(),
-            rate: item.rate,
             weight: item.weight,
         });
     }
     all
+}
+
+/// A recording disturbed as the encoder hears it for the reader, and its tempo.
+pub fn disturbed(
+    config: &PhoneReaderConfig,
+    features: &Features,
+    rng: &mut StdRng,
+) -> (Tensor, f64) {
+    let strength = Strength {
+        tract: config.tract,
+        ..Strength::default()
+    };
+    let tempo = rng.random_range(-config.tempo..=config.tempo).exp();
+    let input = disturbed_content_input(features, &strength, tempo, rng);
+    (input, tempo)
+}
+
+/// Trains fresh readers on content, one after the other, for as long as there is time.
+///
+/// # Errors
+/// Nothing to read, a full disk, losses that stay infinite.
+pub fn learn_several(
+    config: &PhoneReaderConfig,
+    heard: &[Heard],
+    (folder, deadline): (&Path, Option<Instant>),
+    seed: u64,
+    device: Device,
+) -> Result<Vec<PhoneReader>> {
+    let mut readers = Vec::new();
+    for i in 0..config.readers.max(1) as u64 {
+        let late = deadline.is_some_and(|d| Instant::now() >= d);
+        if i == 0 || !late {
+            let at = (folder, deadline);
+            readers.push(learn(config, heard, at, seed.wrapping_add(i), device)?);
+        }
+    }
+    Ok(readers)
 }
 
 /// Trains a fresh reader on content.
@@ -233,13 +303,13 @@ pub fn learn(
 
 /// A random crop of a random pass with blanked stretches, and the labels said in it.
 fn crop(heard: &Heard, config: &PhoneReaderConfig, rng: &mut StdRng) -> (Tensor, Vec<i64>) {
-    let content = &heard.passes[rng.random_range(0..heard.passes.len())];
+    let (content, rate) = &heard.passes[rng.random_range(0..heard.passes.len())];
     let frames = config.frames as i64;
     let total = content.size()[0];
     let start = rng.random_range(0..=(total - frames).max(0));
     let length = frames.min(total);
     let mut labels = vec![0; length as usize];
-    let sequence = label_frames(&heard.said, heard.rate, start as usize, &mut labels);
+    let sequence = label_frames(&heard.said, *rate, start as usize, &mut labels);
     let crop = content.narrow(0, start, length).to_kind(Kind::Float);
     let crop = crop.constant_pad_nd([0, 0, 0, frames - length]);
     for _ in 0..config.masks {
@@ -299,9 +369,8 @@ mod tests {
         };
         let said = (0..5).map(phone).collect();
         Heard {
-            passes: vec![content.to_kind(Kind::Half)],
+            passes: vec![(content.to_kind(Kind::Half), 1.0)],
             said,
-            rate: 1.0,
             weight: 1.0,
         }
     }
@@ -318,7 +387,7 @@ mod tests {
             let mut errors = (0, 0);
             for _ in 0..20 {
                 let asked = recording(&mut rng, shown);
-                let content = asked.passes[0].to_kind(Kind::Float).unsqueeze(0);
+                let content = asked.passes[0].0.to_kind(Kind::Float).unsqueeze(0);
                 let said = asked.said.iter().map(|p| i64::from(p.label)).collect();
                 let (wrong, count) = reader.errors(&content, &[said]);
                 errors = (errors.0 + wrong, errors.1 + count);
@@ -328,6 +397,91 @@ mod tests {
         let (told, hidden) = (rate(true), rate(false));
         assert!(told < 0.1, "{told}");
         assert!(hidden > 0.4, "{hidden}");
+    }
+
+    #[test]
+    fn the_blank_counts_less_where_unsure_readers_leave_phones_out() {
+        // Three phones, of which the second is a little less likely than the blank.
+        let scores = Tensor::full([6, LABELS], -9.0, (Kind::Float, Device::Cpu));
+        let say = |step: i64, label: i64, score: f64| {
+            let _ = scores.get(step).get(label).fill_(score);
+        };
+        for step in 0..6 {
+            say(step, i64::from(SILENCE), -1.0);
+        }
+        for (step, label, score) in [(1, 4, -0.2), (3, 7, -1.6), (5, 9, -0.2)] {
+            say(step, label, score);
+        }
+        let said = vec![4, 7, 9];
+        let left_out = |count| Mistakes {
+            left_out: count,
+            ..Mistakes::default()
+        };
+        assert_eq!(mistakes(&scores, 0.0, &said), left_out(1));
+        let bias = choose_blank_bias(&[&(scores.copy(), said.clone())]);
+        assert_eq!(bias, 0.75);
+        assert_eq!(mistakes(&scores, bias, &said), left_out(0));
+        assert_eq!(choose_blank_bias(&[&(scores, vec![4, 9])]), 0.0);
+    }
+
+    #[test]
+    fn disturbed_passes_keep_to_the_limits_of_the_settings() {
+        let features = Features {
+            mel: vec![std::array::from_fn(|b| half::f16::from_f32(-0.1 * b as f32)); 100],
+            pitch: vec![[0.0; 2]; 100],
+            sound: Vec::new(),
+        };
+        let mut rng = StdRng::seed_from_u64(6);
+        let mut tempi = |limit: f64| -> Vec<f64> {
+            let config = PhoneReaderConfig {
+                tempo: limit,
+                ..PhoneReaderConfig::default()
+            };
+            let mut tempo = || {
+                let (input, tempo) = disturbed(&config, &features, &mut rng);
+                assert_eq!(input.size()[1], (100.0 / tempo).round() as i64);
+                tempo
+            };
+            (0..20).map(|_| tempo()).collect()
+        };
+        assert!(tempi(0.0).iter().all(|&t| t == 1.0));
+        let played = tempi(0.2);
+        assert!(played.iter().all(|t| t.ln().abs() <= 0.2));
+        assert!(played.iter().any(|t| t.ln() > 0.05) && played.iter().any(|t| t.ln() < -0.05));
+    }
+
+    #[test]
+    fn as_many_readers_learn_as_the_settings_say_and_no_two_alike() {
+        tch::manual_seed(7);
+        let folder = tempfile::tempdir().unwrap();
+        let mut rng = StdRng::seed_from_u64(7);
+        let heard: Vec<Heard> = (0..4).map(|_| recording(&mut rng, true)).collect();
+        let config = PhoneReaderConfig {
+            steps: 2,
+            readers: 3,
+            ..settings()
+        };
+        let at = (folder.path(), None);
+        let readers = learn_several(&config, &heard, at, 1, Device::Cpu).unwrap();
+        assert_eq!(readers.len(), 3);
+        let content = Tensor::randn([1, 20, CONTENT], (Kind::Float, Device::Cpu));
+        let [one, two] = [0, 1].map(|i| scores(&readers[i..=i], &content));
+        assert!((one - two).abs().max().double_value(&[]) > 1e-3);
+    }
+
+    #[test]
+    fn several_readers_give_the_mean_of_what_each_gives() {
+        tch::manual_seed(5);
+        let store = VarStore::new(Device::Cpu);
+        let readers = ["a", "b"].map(|name| PhoneReader::new(&(store.root() / name), 16, &[1]));
+        let content = Tensor::randn([1, 20, CONTENT], (Kind::Float, Device::Cpu));
+        let [one, two] = readers
+            .each_ref()
+            .map(|r| scores(std::slice::from_ref(r), &content));
+        let both = scores(&readers, &content);
+        assert_eq!(both.size(), [20, LABELS]);
+        let apart = (both * 2.0 - one - two).abs().max().double_value(&[]);
+        assert!(apart < 1e-4, "{apart}");
     }
 
     #[test]

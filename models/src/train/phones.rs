@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::AddAssign;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -484,19 +485,52 @@ fn runs(u: &Utterance, path: &[usize], teacher: &Teacher) -> Vec<Phone> {
     phones
 }
 
-/// Number of insertions, deletions and substitutions between two sequences (Levenshtein).
-pub fn edit_distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substitution = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(row[j] + 1).min(row[j + 1] + 1);
+/// What a reading has wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes {
+    /// Phones read that nobody said.
+    pub inserted: usize,
+    /// Phones said that were not read.
+    pub left_out: usize,
+    /// Phones read as others.
+    pub mistaken: usize,
+}
+
+impl Mistakes {
+    /// Of what `read` has wrong where `said` was said, the fewest (Levenshtein's distance).
+    pub fn between(read: &[u8], said: &[u8]) -> Self {
+        let left_out = |count| Self {
+            left_out: count,
+            ..Self::default()
+        };
+        let mut row: Vec<Self> = (0..=said.len()).map(left_out).collect();
+        for (i, x) in read.iter().enumerate() {
+            let mut diagonal = row[0];
+            row[0].inserted = i + 1;
+            for (j, y) in said.iter().enumerate() {
+                let mut ways = [diagonal, row[j], row[j + 1]];
+                ways[0].mistaken += usize::from(x != y);
+                ways[1].left_out += 1;
+                ways[2].inserted += 1;
+                diagonal = row[j + 1];
+                row[j + 1] = ways.into_iter().min_by_key(Self::all).unwrap_or_default();
+            }
         }
+        row[said.len()]
     }
-    row[b.len()]
+
+    /// How many.
+    pub fn all(&self) -> usize {
+        self.inserted + self.left_out + self.mistaken
+    }
+}
+
+impl AddAssign for Mistakes {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.left_out += other.left_out;
+        self.mistaken += other.mistaken;
+    }
 }
 
 /// The greedy reading of the temporal classification: repeats merge, blanks fall out.
@@ -605,8 +639,15 @@ mod tests {
 
     #[test]
     fn distances_and_readings() {
-        assert_eq!(edit_distance(&[1, 2, 3], &[1, 3]), 1);
-        assert_eq!(edit_distance(&[], &[1, 3]), 2);
+        let mistakes = |inserted, left_out, mistaken| Mistakes {
+            inserted,
+            left_out,
+            mistaken,
+        };
+        assert_eq!(Mistakes::between(&[1, 2, 3], &[1, 3]), mistakes(1, 0, 0));
+        assert_eq!(Mistakes::between(&[], &[1, 3]), mistakes(0, 2, 0));
+        let one_each = Mistakes::between(&[2, 3, 4, 9, 6, 7, 7, 8], &[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!((one_each.all(), one_each), (3, mistakes(1, 1, 1)));
         assert_eq!(collapse(&[0, 5, 5, 0, 5, 7, 7, 0]), [5, 5, 7]);
     }
 }
