@@ -19,7 +19,7 @@ use crate::networks::{
 use crate::pack::LoadedPack;
 use crate::streaming::{
     Articulation, Colour, EmotionProsody, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
-    hush,
+    glide_emotions, hush,
 };
 use crate::train::features::pitch_track;
 
@@ -94,7 +94,7 @@ impl<'a> Offline<'a> {
     }
 
     /// Says it in the first voice of `controls` with their feeling, which does what `emotions` say to the delivery.
-    /// Feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
+    /// To the adapter feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
     /// [`crate::streaming::DELAY_SAMPLES`] behind the input, in whole frames.
     pub fn say(
         &self,
@@ -123,7 +123,7 @@ impl<'a> Offline<'a> {
             mean_hz: networks.voice_f0_hz[voice],
             own,
         };
-        let score = self.score(controls, emotions, &weights, target);
+        let score = self.score(controls, emotions, target);
         let steps = self.bands.len() as i64 - 1;
         let prosody = Tensor::from_slice(&score.prosody).reshape([1, steps, PROSODY]);
         let lack = self.lack(voice);
@@ -198,17 +198,18 @@ impl<'a> Offline<'a> {
         &self,
         controls: &Controls,
         emotions: &[EmotionProsody; EMOTIONS.len()],
-        weights: &[f32; EMOTIONS.len()],
         target: PitchTarget,
     ) -> Score {
         let mut mapper = ProsodyMapper::new(*emotions);
         let mut source = Source::new(NOISE_SEED);
         let mut score = Score::default();
+        let mut weights = [0.0; EMOTIONS.len()];
         // The content of a frame is known one frame later; so the first step has none.
         let creaks = &self.creaks[1..];
         for ((frame, &[f0_hz, voicing]), creak) in self.bands.iter().zip(&self.track).zip(creaks) {
             let level = loudness(frame);
-            let sung = mapper.map(f0_hz, level, target, weights, controls);
+            glide_emotions(&mut weights, controls);
+            let sung = mapper.map(f0_hz, level, target, &weights, controls);
             let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
             score.prosody.extend(features);
             score.hush.push(hush(sung.loudness) * MEL_SCALE as f32);

@@ -63,6 +63,9 @@ const SLOW: f32 = 0.2;
 /// Most that all together change a band, in nepers of power.
 const MOST: f32 = 3.5;
 
+/// Most that sharpness lifts a band, in nepers of power (4 dB): a word after silence is all change, and would burst.
+const MOST_SHARP: f32 = 1.0;
+
 /// One stream's past.
 #[derive(Clone, Debug, Default)]
 pub struct Colour {
@@ -80,11 +83,12 @@ impl Colour {
         let octave = (colour.tilt + colour.tilt_follow * stress) * MEL_SCALE as f32;
         let clearer = colour.contrast.exp() - 1.0;
         let most = MOST * MEL_SCALE as f32;
+        let most_sharp = MOST_SHARP * MEL_SCALE as f32;
         let before = *mel;
         for (b, value) in mel.iter_mut().enumerate() {
             let change = octave * OCTAVES[b]
                 + clearer * (before[b] - around[b])
-                + colour.sharpness * (before[b] - slow[b]);
+                + (colour.sharpness * (before[b] - slow[b])).min(most_sharp);
             *value += change.clamp(-most, most);
         }
         if colour.formants.abs() > 1e-3 {
@@ -159,8 +163,14 @@ mod tests {
             sharpness: 1.0,
             ..EmotionColour::NONE
         };
-        let onset = shaped(crisp, 0.0, &[[0.0; BANDS], [0.5; BANDS]]);
+        let burst = shaped(crisp, 0.0, &[[-4.0; BANDS], [0.5; BANDS]]);
+        assert!(
+            burst[10] <= 0.5 + MOST_SHARP * MEL_SCALE as f32,
+            "{}",
+            burst[10]
+        );
+        let onset = shaped(crisp, 0.0, &[[0.3; BANDS], [0.5; BANDS]]);
         let steady = shaped(crisp, 0.0, &[[0.5; BANDS]; 60]);
-        assert!(onset[10] > 0.8 && (steady[10] - 0.5).abs() < 1e-3);
+        assert!(onset[10] > 0.65 && (steady[10] - 0.5).abs() < 1e-3);
     }
 }

@@ -197,7 +197,7 @@ impl Converter {
         if let Some(embedding) = self.voices.next(&controls) {
             self.modulation = Some(self.networks.generator.voice(&embedding));
         }
-        self.move_emotions(&controls);
+        glide_emotions(&mut self.emotion_weights, &controls);
         let target = PitchTarget {
             mean_hz: self.voices.mean_f0_hz(),
             own: self.voices.own_share(),
@@ -223,20 +223,6 @@ impl Converter {
             output_f0_hz: sung.f0_hz,
             mean_f0_hz: self.prosody.mean_f0_hz(),
             voicing: pitch.voicing,
-        }
-    }
-
-    /// Weights glide to what the sliders say; below a thousandth they are nothing at all.
-    fn move_emotions(&mut self, controls: &Controls) {
-        let sum: f32 = controls.emotions.iter().sum();
-        // Sliders that add up to more than one are a mix, not a stronger feeling.
-        let scale = controls.strength / sum.max(1.0);
-        for (now, wanted) in self.emotion_weights.iter_mut().zip(controls.emotions) {
-            let wanted = wanted * scale;
-            *now += (wanted - *now) * EMOTION_GLIDE;
-            if (wanted - *now).abs() < 1e-3 {
-                *now = wanted;
-            }
         }
     }
 
@@ -342,6 +328,20 @@ impl Converter {
                 0.0
             }
         })
+    }
+}
+
+/// Weights glide to what the sliders say, a frame at a time; below a thousandth they are nothing at all.
+pub(crate) fn glide_emotions(weights: &mut [f32; EMOTIONS.len()], controls: &Controls) {
+    let sum: f32 = controls.emotions.iter().sum();
+    // Sliders that add up to more than one are a mix, not a stronger feeling.
+    let scale = controls.strength / sum.max(1.0);
+    for (now, wanted) in weights.iter_mut().zip(controls.emotions) {
+        let wanted = wanted * scale;
+        *now += (wanted - *now) * EMOTION_GLIDE;
+        if (wanted - *now).abs() < 1e-3 {
+            *now = wanted;
+        }
     }
 }
 

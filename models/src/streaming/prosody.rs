@@ -24,7 +24,7 @@ pub struct EmotionProsody {
     pub loudness_range: f32,
     /// Depth of a slow random wander of pitch, in octaves.
     pub tremor: f32,
-    /// Depth of an even trembling of pitch at [`TREMBLE_HZ`], in octaves.
+    /// Depth of an even trembling of pitch at 5.5 Hz, in octaves.
     pub vibrato: f32,
     /// Random change of pitch from frame to frame (10 ms), standard deviation in octaves.
     pub jitter: f32,
@@ -120,7 +120,7 @@ const STRESS_MOST: f32 = 2.5;
 const PAUSE: u32 = 20;
 /// A phrase rises or falls for so many seconds, around its middle; then it stays.
 const PHRASE_SECONDS: f32 = 2.0;
-/// Rate of [`EmotionProsody::vibrato`]: that of a trembling voice (Titze 1994 has 4 to 6 Hz).
+/// Rate of [`EmotionProsody::vibrato`] in Hz: that of a trembling voice (Titze 1994 has 4 to 6 Hz).
 const TREMBLE_HZ: f32 = 5.5;
 
 /// Running statistics of one stream and the mapping.
