@@ -19,7 +19,7 @@ use crate::networks::{
 use crate::pack::LoadedPack;
 use crate::streaming::{
     Articulation, Colour, EmotionProsody, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
-    glide_emotions, hush,
+    glide_emotions, hush, wanted_emotions,
 };
 use crate::train::features::pitch_track;
 
@@ -115,10 +115,7 @@ impl<'a> Offline<'a> {
         } else {
             0.0
         };
-        let sum: f32 = controls.emotions.iter().sum();
-        let weights = controls
-            .emotions
-            .map(|e| e * controls.strength / sum.max(1.0));
+        let weights = wanted_emotions(controls);
         let target = PitchTarget {
             mean_hz: networks.voice_f0_hz[voice],
             own,

@@ -331,13 +331,16 @@ impl Converter {
     }
 }
 
-/// Weights glide to what the sliders say, a frame at a time; below a thousandth they are nothing at all.
-pub(crate) fn glide_emotions(weights: &mut [f32; EMOTIONS.len()], controls: &Controls) {
+/// The weights that the sliders ask for. Sliders that add up to more than one are a mix, not a stronger feeling.
+pub(crate) fn wanted_emotions(controls: &Controls) -> [f32; EMOTIONS.len()] {
     let sum: f32 = controls.emotions.iter().sum();
-    // Sliders that add up to more than one are a mix, not a stronger feeling.
     let scale = controls.strength / sum.max(1.0);
-    for (now, wanted) in weights.iter_mut().zip(controls.emotions) {
-        let wanted = wanted * scale;
+    controls.emotions.map(|e| e * scale)
+}
+
+/// Weights glide to what the sliders ask for, a frame at a time; below a thousandth they are nothing at all.
+pub(crate) fn glide_emotions(weights: &mut [f32; EMOTIONS.len()], controls: &Controls) {
+    for (now, wanted) in weights.iter_mut().zip(wanted_emotions(controls)) {
         *now += (wanted - *now) * EMOTION_GLIDE;
         if (wanted - *now).abs() < 1e-3 {
             *now = wanted;

@@ -11,7 +11,7 @@ mod voice;
 pub use articulation::Articulation;
 pub use colour::{Colour, EmotionColour};
 pub use converter::{Converter, DELAY_SAMPLES};
-pub(crate) use converter::{NOISE_SEED, added, glide_emotions, hush};
+pub(crate) use converter::{NOISE_SEED, added, glide_emotions, hush, wanted_emotions};
 pub use prosody::{EmotionProsody, PROSODY_DEFAULTS, PitchTarget, ProsodyMapper};
 pub use source::{Hop, Source};
 pub use voice::VoiceMix;
