@@ -51,15 +51,18 @@ fn main() -> Result<()> {
         let voice = voices.iter().position(|v| v.name == job.voice);
         let mut controls = Controls::default();
         controls.voices[0].index = voice.context("there is no such voice")? as u32;
-        let mut prosody = pack.networks.prosody;
+        let mut feelings = pack.networks.feelings;
         if let Some(name) = &job.emotion {
             let index = EMOTIONS.iter().position(|e| e == name);
             let index = index.context("there is no such emotion")?;
             controls.emotions[index] = 1.0;
             controls.strength = job.strength;
-            prosody[index] = job.prosody.unwrap_or(prosody[index]);
+            if let Some(prosody) = job.prosody {
+                feelings.voices[index] = prosody;
+                feelings.own[index] = prosody;
+            }
         }
-        let mut said = heard.say(&controls, &prosody);
+        let mut said = heard.say(&controls, &feelings);
         said.drain(..DELAY_SAMPLES.min(said.len()));
         said.resize(*samples, 0.0);
         out.write_all(&(said.len() as u32).to_le_bytes())?;

@@ -7,7 +7,7 @@ pleased by what nobody hears, numbers that mean something are not so easily.
 
 What it does
   1. takes neutral recordings of training actors, as many men as women, none of them in --leave-out,
-  2. has them said by `models/examples/perform.rs` in voices of the pack and in their own, with numbers that CMA-ES
+  2. has them said by `models/examples/perform.rs` in voices of the pack, or in their own, with numbers that CMA-ES
      (Hansen 2016) proposes,
   3. asks two ears, each fitted on natural acted speech of all other actors: Moonshine's encoder and the hidden values of
      Resemblyzer's network. The wanted feeling shall be probable to both,
@@ -48,6 +48,7 @@ NUMBERS = [
     ("phrase_slope", 0.06, -0.15, 0.15),
     ("loudness_shift", 0.6, -2.0, 2.0),
     ("loudness_range", 0.15, -0.4, 0.3),
+    ("effort", 0.8, -4.0, 4.5),
     ("tremor", 0.004, 0.0, 0.012),
     ("vibrato", 0.006, 0.0, 0.012),
     ("jitter", 0.004, 0.0, 0.015),
@@ -63,20 +64,26 @@ NUMBERS = [
 # round what is known of feelings (Juslin and Laukka 2003, table 7), some numbers keep their sign.
 KNOWN = {
     "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.2, 2.0), "tilt": (-0.2, 0.35)},
-    "sad": {"pitch_range": (-0.7, 0.0), "loudness_shift": (-2.0, -0.4), "tilt": (-0.4, 0.1)},
-    "angry": {"loudness_shift": (0.6, 2.0), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
+    "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-2.0, -0.4), "tilt": (-0.4, 0.1)},
+    "angry": {"loudness_shift": (0.6, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
     "fearful": {"pitch_shift": (0.1, 0.6), "loudness_shift": (-0.8, 0.8)},
 }
 OUT_RATE = 24_000
-# Actors that are converted, recordings of each, and renderings that one proposal is judged by.
-ACTORS, RECORDINGS, RENDERINGS = 6, 2, 12
-TARGET_SPEAKERS = "Ardith=kokoro-af_heart,Mikkel=kokoro-am_michael,Emmeline=kokoro-bf_emma,Joris=kokoro-bm_george"
+# Actors that are converted, recordings of each, renderings that one proposal is judged by, and how many of those are
+# said at half strength too.
+ACTORS, RECORDINGS, RENDERINGS, HALVES = 6, 2, 12, 4
+TARGET_SPEAKERS = (
+    "Ardith=kokoro-af_heart,Mikkel=kokoro-am_michael,Emmeline=kokoro-bf_emma,"
+    "Joris=kokoro-bm_george,Sorrel=kokoro-af_sarah,Perrin=kokoro-am_puck"
+)
 # Models of each ear, each fitted on half of the actors: what pleases one of them by chance does not please all.
 MODELS = 6
 # Recordings that stand for a voice.
 TARGETS = 10
 # What a step away from nothing costs, and a hundredth of likeness beyond what may be lost, in nats.
 EFFORT, UNLIKE = 0.005, 0.1
+# What it costs that half the strength is heard less than none, or the whole less than half, in nats a nat.
+DISORDER = 0.5
 # How much less the likeness to oneself counts: it begins at one, where a voice's is lower.
 OWN = 0.3
 
@@ -213,7 +220,7 @@ def voices_of(manifest, targets, listeners):
     with open(manifest, newline="") as file:
         rows = list(csv.DictReader(file))
     middles = {}
-    for name, speaker in (pair.split("=") for pair in targets.split(",")):
+    for name, speaker in (pair.split("=") for pair in filter(None, targets.split(","))):
         paths = [row["path"] for row in rows if row["speaker"] == speaker][:TARGETS]
         middle = np.mean([listeners.ears[1].voice(load(manifest.parent / path)) for path in paths], axis=0)
         middles[name] = middle / np.linalg.norm(middle)
@@ -254,7 +261,7 @@ def main():
     options.add_argument("found", type=Path, help="where the numbers are written, best so far")
     options.add_argument("--encoder", required=True, help="Moonshine's encoder_model.ort")
     options.add_argument("--leave-out", default="", help="actors that neither are converted nor teach the ears")
-    options.add_argument("--targets", default=TARGET_SPEAKERS, help="voices to convert to, and whose they are")
+    options.add_argument("--targets", default=TARGET_SPEAKERS, help="voices to convert to, and whose they are; none for the own voice")
     options.add_argument("--perform", default="target/release/examples/perform")
     options.add_argument("--minutes", type=float, default=20.0)
     options.add_argument("--likeness", type=float, default=0.06, help="likeness to the voice that may be lost")
@@ -274,7 +281,7 @@ def main():
     listeners = Listeners(root, others, arguments.encoder, arguments.cache)
     performer = Performer(arguments.perform, arguments.pack, [root / row["path"] for row in takes])
     wanted = listeners.classes.index(arguments.emotion)
-    voices = [pair.split("=")[0] for pair in arguments.targets.split(",")] + ["Yourself", "Yourself"]
+    voices = [pair.split("=")[0] for pair in filter(None, arguments.targets.split(","))] or ["Yourself"]
     plain = {}
 
     def before(sound, voice):
@@ -287,10 +294,11 @@ def main():
     def target(sound, voice):
         return before(sound, voice)[1] if voice == "Yourself" else middles[voice]
 
-    def judge(prosody, cases):
-        """Mean log share of the wanted feeling, share of cases heard rightly, likeness lost."""
-        shares, lost, right = [], [], []
-        for sound, voice in cases:
+    def judge(prosody, cases, halves=0):
+        """Mean log share of the wanted feeling, share of cases heard rightly, likeness lost, and disorder of the
+        steps of strength in the first `halves` of the cases."""
+        shares, lost, right, disorder = [], [], [], []
+        for number, (sound, voice) in enumerate(cases):
             said = performer.say(sound, voice, arguments.emotion, 1.0, prosody)
             logs, sounds_like = listeners.hear(said)
             shares.append(listeners.weights @ logs[:, wanted])
@@ -298,7 +306,11 @@ def main():
             goal = target(sound, voice)
             less = float((before(sound, voice)[1] - sounds_like) @ goal)
             lost.append(less * (OWN if voice == "Yourself" else 1.0))
-        return float(np.mean(shares)), np.mean(right, axis=0), float(np.mean(lost))
+            if number < halves:
+                half, _ = listeners.hear(performer.say(sound, voice, arguments.emotion, 0.5, prosody))
+                none, half = (listeners.weights @ heard[:, wanted] for heard in (before(sound, voice)[0], half))
+                disorder.append(max(0.0, none - half) + max(0.0, half - shares[-1]))
+        return float(np.mean(shares)), np.mean(right, axis=0), float(np.mean(lost)), float(np.mean(disorder or [0.0]))
 
     random = np.random.default_rng(arguments.seed)
     all_cases = [(s, v) for s in range(len(takes)) for v in dict.fromkeys(voices)]
@@ -316,9 +328,9 @@ def main():
         cases = [(int(s), voices[i % len(voices)]) for i, s in enumerate(random.integers(len(takes), size=RENDERINGS))]
         points, costs = search.ask(), []
         for point in points:
-            share, right, lost = judge(prosody_of(point), cases)
+            share, right, lost, disorder = judge(prosody_of(point), cases, HALVES)
             unlike = max(0.0, lost - arguments.likeness) * 100 * UNLIKE
-            costs.append(-share + unlike + EFFORT * float(np.square(point).sum()))
+            costs.append(-share + unlike + DISORDER * disorder + EFFORT * float(np.square(point).sum()))
         search.tell(points, costs)
         generation += 1
         found = prosody_of(search.result.xfavorite)

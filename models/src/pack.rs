@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use crate::networks::{
     ContentEncoder, EmotionAdapter, Generator, InstantVoice, NetworkConfig, Vocoder,
 };
-use crate::streaming::{DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS};
+use crate::streaming::{DELAY_SAMPLES, EmotionColour, EmotionProsody, Feelings, PROSODY_DEFAULTS};
 
 /// Version of the file format.
 pub const FORMAT: u32 = 1;
@@ -37,9 +37,15 @@ pub struct Card {
     pub description: PackDescription,
     /// Sizes of the networks.
     pub networks: NetworkConfig,
-    /// Prosody of each emotion (emotion packs).
+    /// Prosody of each emotion in a voice of the pack (emotion packs).
     #[serde(default)]
     pub prosody: Vec<EmotionProsody>,
+    /// The same in the speaker's own voice; none where it is no other.
+    #[serde(default)]
+    pub own_prosody: Vec<EmotionProsody>,
+    /// Colour of all voices (voice packs).
+    #[serde(default)]
+    pub colour: EmotionColour,
     /// SHA-256 of all tensors' bytes in the order of their names.
     #[serde(default)]
     pub sha256: String,
@@ -70,8 +76,10 @@ pub struct Networks {
     pub voice_f0_hz: Vec<f32>,
     /// Index of the voice that leaves the speaker's own as it is.
     pub own_voice: usize,
-    /// Prosody of each emotion.
-    pub prosody: [EmotionProsody; EMOTIONS.len()],
+    /// What each emotion does to delivery.
+    pub feelings: Feelings,
+    /// Colour of all voices but [`Self::own_voice`].
+    pub colour: EmotionColour,
     _stores: Vec<VarStore>,
 }
 
@@ -237,7 +245,7 @@ impl LoadedPack {
             stores.push(store);
             instant = Some(voice);
         }
-        let mut prosody = PROSODY_DEFAULTS;
+        let mut feelings = Feelings::from(PROSODY_DEFAULTS);
         let mut emotion = None;
         let beside = emotion_path(path);
         if beside.is_file() {
@@ -249,8 +257,11 @@ impl LoadedPack {
             adapter.settle();
             stores.push(store);
             emotion = Some(adapter);
-            if let Ok(learned) = card.prosody.try_into() {
-                prosody = learned;
+            if let Ok(learned) = <[EmotionProsody; EMOTIONS.len()]>::try_from(card.prosody) {
+                feelings = Feelings::from(learned);
+            }
+            if let Ok(own) = card.own_prosody.try_into() {
+                feelings.own = own;
             }
             description.non_commercial |= card.description.non_commercial;
             description.licence = format!(
@@ -285,7 +296,8 @@ impl LoadedPack {
             voices,
             voice_f0_hz,
             own_voice,
-            prosody,
+            feelings,
+            colour: card.colour,
             _stores: stores,
         };
         Ok(Self {

@@ -11,6 +11,7 @@ use tch::{Tensor, no_grad};
 
 use crate::networks::{LOOK_AHEAD, MEL, PROSODY, loudness, normalise_mel, prosody_features};
 use crate::pack::LoadedPack;
+use crate::streaming::AutoLevel;
 use crate::train::config::OptimizerConfig;
 use crate::train::features::Features;
 use crate::train::losses::mel_losses;
@@ -32,6 +33,8 @@ pub fn embed(pack: &LoadedPack, samples: &[f32], rate: u32) -> Result<Voice> {
         .map(|x| if x.is_finite() { *x } else { 0.0 })
         .collect();
     let sound = mien_audio::resample(&clean, rate, SAMPLE_RATE);
+    // Voices are fitted at the level at which the converter hears and speaks.
+    let (sound, _) = AutoLevel::whole(&sound);
     let mut features = Features::analyse(&sound);
     ensure!(
         features.mel.len() >= LEAST,

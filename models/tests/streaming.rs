@@ -7,7 +7,7 @@ use mien_models::networks::{
     Vocoder,
 };
 use mien_models::pack::{self, Card, LoadedPack};
-use mien_models::streaming::{Converter, PROSODY_DEFAULTS};
+use mien_models::streaming::{Converter, EmotionProsody, PROSODY_DEFAULTS};
 use mien_models::train::checkpoint;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -444,6 +444,77 @@ fn voices_glide_to_the_own_one_and_back() {
     assert!(steepest(&moved) < 1.3 * steep, "it clicks");
 }
 
+/// A microphone's distance is no delivery: what is said 24 dB quieter comes out as the same voice, 24 dB quieter.
+#[test]
+fn a_quiet_microphone_changes_nothing_but_the_level() {
+    let pack = shipped_pack();
+    let frames: Vec<_> = (0..3).flat_map(|_| speech()).collect();
+    let said = |decibels: f32| {
+        let gain = 10.0_f32.powf(decibels / 20.0);
+        let mut converter = Converter::new(pack.networks.clone());
+        let mut out = [0.0; FRAME];
+        let mut all = Vec::new();
+        for frame in &frames {
+            converter.step(&frame.map(|x| x * gain), &mut out, &Controls::default());
+            all.extend(out.map(|x| x / gain));
+        }
+        all.split_off(2 * 24_000)
+    };
+    let (near, far) = (said(0.0), said(-24.0));
+    let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
+    let level = 10.0 * (power(&far) / power(&near)).log10();
+    assert!(level.abs() < 1.0, "{level} dB");
+    let apart = spectral_distance(&near, &far);
+    let louder = spectral_distance(&near, &near.iter().map(|x| x * 1.2).collect::<Vec<_>>());
+    assert!(apart < louder, "{apart}, 1.6 dB are {louder}");
+}
+
+/// Effort is the sound of a louder voice, not its level.
+#[test]
+fn effort_changes_the_sound_and_hardly_the_level() {
+    let pack = shipped_pack();
+    let sound: Vec<f32> = (0..2).flat_map(|_| speech()).flatten().collect();
+    let mut controls = Controls {
+        strength: 1.0,
+        ..Controls::default()
+    };
+    controls.emotions[2] = 1.0;
+    let heard = Offline::new(&pack, &sound);
+    let with = |effort: f32| {
+        let mut feelings = pack.networks.feelings;
+        feelings.voices[2] = EmotionProsody {
+            effort,
+            ..EmotionProsody::default()
+        };
+        heard.say(&controls, &feelings)
+    };
+    let (plain, pressed) = (with(0.0), with(3.0));
+    let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
+    let level = 10.0 * (power(&pressed) / power(&plain)).log10();
+    assert!(level.abs() < 6.0, "{level} dB, where 13 were meant");
+    let apart = spectral_distance(&plain, &pressed);
+    assert!(apart > 1.5, "{apart} dB");
+}
+
+/// The pack's colour is its voices' and not the speaker's own.
+#[test]
+fn a_packs_colour_shapes_its_voices_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = random_pack(folder.path());
+    let (mut card, tensors) = pack::read(&path).unwrap();
+    card.colour.sharpness = 0.3;
+    let other = folder.path().join("crisp.mien");
+    pack::write(&other, card, &tensors.into_iter().collect::<Vec<_>>()).unwrap();
+    let said = |path: &std::path::Path, voice: u32| {
+        let pack = LoadedPack::load(path).unwrap();
+        let mut controls = Controls::default();
+        controls.voices[0].index = voice;
+        run(&mut Converter::new(pack.networks.clone()), &controls)
+    };
+    assert!(said(&path, 0) != said(&other, 0), "it does nothing");
+    assert!(said(&path, 2) == said(&other, 2), "it changes the own voice");
+}
+
 /// With a feeling the streaming path glides to it in a tenth of a second; then both are the same.
 #[test]
 fn a_feeling_streams_as_it_is_said_offline() {
@@ -463,8 +534,8 @@ fn a_feeling_streams_as_it_is_said_offline() {
         converter.step(frame, &mut out, &controls);
         streamed.extend(out);
     }
-    let of = |prosody| Offline::new(&pack, &sound).say(&controls, prosody);
-    let whole = of(&pack.networks.prosody);
+    let of = |feelings| Offline::new(&pack, &sound).say(&controls, feelings);
+    let whole = of(&pack.networks.feelings);
     let apart = |a: &[f32], b: &[f32]| {
         let settled = 2 * 24_000;
         let both = a[settled..].iter().zip(&b[settled..]);
@@ -472,8 +543,8 @@ fn a_feeling_streams_as_it_is_said_offline() {
     };
     let error = apart(&streamed, &whole);
     assert!(error < 1e-3, "{error}");
-    let mut duller = pack.networks.prosody;
-    duller[2].colour.tilt -= 0.1;
+    let mut duller = pack.networks.feelings;
+    duller.voices[2].colour.tilt -= 0.1;
     let other = apart(&whole, &of(&duller));
     assert!(other > 5e-3, "tilt changed nothing: {other}");
 }

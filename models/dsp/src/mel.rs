@@ -223,7 +223,7 @@ pub fn mel_spectrogram(samples: &[f32]) -> Vec<[f32; BANDS]> {
 }
 
 /// Cuts a clip into hops; the last one is filled with silence.
-pub(crate) fn hops(samples: &[f32]) -> impl Iterator<Item = [f32; HOP]> + '_ {
+pub fn hops(samples: &[f32]) -> impl Iterator<Item = [f32; HOP]> + '_ {
     samples.chunks(HOP).map(|chunk| {
         let mut hop = [0.0; HOP];
         hop[..chunk.len()].copy_from_slice(chunk);

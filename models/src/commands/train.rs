@@ -307,9 +307,9 @@ impl TrainArguments {
     /// Writes the emotion pack that belongs beside the voice pack `voices`.
     fn export_emotion(&self, config: &TrainConfig, speech: &Speech, voices: &Path) -> Result<()> {
         let takes = speech.takes(config);
-        let prosody = performed_of(&config.emotion, &takes, &speech.features)?;
+        let feelings = performed_of(&config.emotion, &takes, &speech.features)?;
         let corpora = speech.licences(&config.data.emotion_corpora);
-        let path = export::emotion(config, &self.run, voices, &prosody, &corpora)?;
+        let path = export::emotion(config, &self.run, voices, &feelings, &corpora)?;
         println!("{}", path.display());
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::networks::{
 };
 use crate::pack::LoadedPack;
 use crate::streaming::{
-    Articulation, Colour, EmotionProsody, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
+    Articulation, AutoLevel, Colour, EmotionColour, Feelings, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
     glide_emotions, hush, wanted_emotions,
 };
 use crate::train::features::pitch_track;
@@ -26,6 +26,8 @@ use crate::train::features::pitch_track;
 /// What the networks hear of one recording, ready to be said in any voice with any feeling.
 pub struct Offline<'a> {
     pack: &'a LoadedPack,
+    /// Gain with which the networks hear each sample that is said.
+    gains: Vec<f32>,
     /// Log mel of each frame.
     bands: Vec<Vec<f32>>,
     /// Power over the noise floor of each frame, natural log.
@@ -51,7 +53,10 @@ struct Lack {
 #[derive(Default)]
 struct Score {
     prosody: Vec<f32>,
+    /// The same with the effort that it is said with.
+    meant: Vec<f32>,
     hush: Vec<f32>,
+    effort: Vec<f32>,
     pulses: Vec<f32>,
     noise: Vec<f32>,
     /// The state of the mapper at each frame.
@@ -61,6 +66,8 @@ struct Score {
 impl<'a> Offline<'a> {
     /// Hears `sound` at 24 kHz.
     pub fn new(pack: &'a LoadedPack, sound: &[f32]) -> Self {
+        let (levelled, gains) = AutoLevel::whole(sound);
+        let sound = levelled.as_slice();
         let mels = mel_spectrogram(sound);
         let mut floor = NoiseFloor::new();
         let snr = mels.iter().map(|f| floor.process(f).snr).collect();
@@ -83,6 +90,7 @@ impl<'a> Offline<'a> {
         });
         Self {
             pack,
+            gains,
             snr,
             track: pitch_track(sound, bands.len().saturating_sub(1)),
             creaks: creak::track(sound),
@@ -93,21 +101,21 @@ impl<'a> Offline<'a> {
         }
     }
 
-    /// Says it in the first voice of `controls` with their feeling, which does what `emotions` say to the delivery.
+    /// Says it in the first voice of `controls` with their feeling, which does what `feelings` say to the delivery.
     /// To the adapter feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
     /// [`crate::streaming::DELAY_SAMPLES`] behind the input, in whole frames.
     pub fn say(
         &self,
         controls: &Controls,
-        emotions: &[EmotionProsody; EMOTIONS.len()],
+        feelings: &Feelings,
     ) -> Vec<f32> {
         if self.bands.len() < 2 {
             return vec![0.0; self.bands.len() * FRAME];
         }
-        no_grad(|| self.speak(controls, emotions))
+        no_grad(|| self.speak(controls, feelings))
     }
 
-    fn speak(&self, controls: &Controls, emotions: &[EmotionProsody; EMOTIONS.len()]) -> Vec<f32> {
+    fn speak(&self, controls: &Controls, feelings: &Feelings) -> Vec<f32> {
         let networks = &self.pack.networks;
         let voice = controls.voices[0].index as usize;
         let own = if voice == networks.own_voice {
@@ -120,22 +128,24 @@ impl<'a> Offline<'a> {
             mean_hz: networks.voice_f0_hz[voice],
             own,
         };
-        let score = self.score(controls, emotions, target);
+        let score = self.score(controls, feelings, target);
         let steps = self.bands.len() as i64 - 1;
-        let prosody = Tensor::from_slice(&score.prosody).reshape([1, steps, PROSODY]);
+        let [prosody, meant] = [&score.prosody, &score.meant]
+            .map(|p| Tensor::from_slice(p).reshape([1, steps, PROSODY]));
         let lack = self.lack(voice);
         let mut change = Vec::with_capacity(lack.difference.len());
         let differences = lack.difference.as_chunks::<BANDS>().0;
-        for ((difference, kept), hush) in
-            differences.iter().zip(&lack.articulation).zip(&score.hush)
+        let levels = score.hush.iter().zip(&score.effort);
+        for ((difference, kept), (hush, effort)) in
+            differences.iter().zip(&lack.articulation).zip(levels)
         {
-            let level = hush * (1.0 - own);
+            let level = (hush * (1.0 - own) - effort) * MEL_SCALE as f32;
             change.extend(added(difference, kept, own).map(|v| v + level));
         }
         let embedding = &networks.voices[voice];
         let (mel, hidden) = networks
             .generator
-            .generate(&self.content, &prosody, embedding);
+            .generate(&self.content, &meant, embedding);
         let mut mel = mel + Tensor::from_slice(&change).reshape([1, steps, MEL]);
         let feeling = weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
@@ -144,8 +154,9 @@ impl<'a> Offline<'a> {
             let weights = Tensor::from_slice(&weights).reshape([1, EMOTIONS.len() as i64]);
             mel = &mel + adapter.change(&hidden, &mel, &prosody, &weights) * timbre;
         }
-        if feeling {
-            mel = coloured(&mel, &score.mapper);
+        let voice = networks.colour.scaled(1.0 - own);
+        if feeling || voice != EmotionColour::NONE {
+            mel = coloured(&mel, &voice, &score.mapper);
         }
         let hop = FRAME as i64;
         let source = SourceSpectra {
@@ -155,6 +166,10 @@ impl<'a> Offline<'a> {
         let spoken = networks.vocoder.vocode(&mel, &prosody, &source);
         let mut samples = vec![0.0; FRAME];
         samples.extend(samples_of(&spoken));
+        samples
+            .iter_mut()
+            .zip(&self.gains)
+            .for_each(|(x, gain)| *x /= gain);
         samples
     }
 
@@ -194,10 +209,10 @@ impl<'a> Offline<'a> {
     fn score(
         &self,
         controls: &Controls,
-        emotions: &[EmotionProsody; EMOTIONS.len()],
+        feelings: &Feelings,
         target: PitchTarget,
     ) -> Score {
-        let mut mapper = ProsodyMapper::new(*emotions);
+        let mut mapper = ProsodyMapper::new(*feelings);
         let mut source = Source::new(NOISE_SEED);
         let mut score = Score::default();
         let mut weights = [0.0; EMOTIONS.len()];
@@ -209,10 +224,14 @@ impl<'a> Offline<'a> {
             let sung = mapper.map(f0_hz, level, target, &weights, controls);
             let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
             score.prosody.extend(features);
-            score.hush.push(hush(sung.loudness) * MEL_SCALE as f32);
+            let features = prosody_features(sung.f0_hz, voicing, sung.loudness + sung.effort);
+            score.meant.extend(features);
+            score.hush.push(hush(sung.loudness));
+            score.effort.push(sung.effort);
             let hop = source.next_hop_creaking(sung.f0_hz, creak);
             score.pulses.extend(hop.pulses);
-            let gain = (mapper.colour().breath * voicing).exp();
+            let breath = self.pack.networks.colour.breath * (1.0 - target.own);
+            let gain = ((breath + mapper.colour().breath) * voicing).exp();
             score.noise.extend(hop.noise.map(|x| x * gain));
             score.mapper.push(mapper.clone());
         }
@@ -220,12 +239,12 @@ impl<'a> Offline<'a> {
     }
 }
 
-/// A mel `[1, frames, MEL]` with what each frame's feeling does to its colour.
-fn coloured(mel: &Tensor, mapper: &[ProsodyMapper]) -> Tensor {
+/// A mel `[1, frames, MEL]` with the voice's colour and what each frame's feeling does to it.
+fn coloured(mel: &Tensor, voice: &EmotionColour, mapper: &[ProsodyMapper]) -> Tensor {
     let mut colour = Colour::default();
     let mut values = samples_of(mel);
     for (frame, mapper) in values.as_chunks_mut::<BANDS>().0.iter_mut().zip(mapper) {
-        colour.shape(frame, mapper.colour(), mapper.stress());
+        colour.shape(frame, &voice.and(mapper.colour()), mapper.stress());
     }
     Tensor::from_slice(&values).reshape(mel.size())
 }

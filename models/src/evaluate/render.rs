@@ -83,7 +83,7 @@ pub fn streaming_error(pack: &LoadedPack, sound: &[f32], voice: usize, seed: u64
     controls.voices[0].index = voice as u32;
     let mut converter = Converter::new(pack.networks.clone());
     let mut rng = StdRng::seed_from_u64(seed);
-    let whole = Offline::new(pack, sound).say(&controls, &pack.networks.prosody);
+    let whole = Offline::new(pack, sound).say(&controls, &pack.networks.feelings);
     let (mut waiting, mut streamed) = (Vec::new(), Vec::with_capacity(whole.len()));
     let mut from = 0;
     while streamed.len() < whole.len() {

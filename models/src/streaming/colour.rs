@@ -1,4 +1,4 @@
-//! What a feeling does to the colour of the sound: tilt, formants, how sharp both are, breath. Few numbers, each
+//! What a pack does to its voices' colour, and a feeling to that of the sound: tilt, formants, how sharp both are, breath. Few numbers, each
 //! with a meaning, which act on the mel of each frame; what cannot be said so is left to the emotion adapter.
 
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::formant;
 use crate::networks::{BANDS, MEL_SCALE};
 
-/// What one emotion does to the colour at full strength.
+/// A change of colour: what a pack does to its voices at all times, or an emotion at full strength.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EmotionColour {
@@ -36,6 +36,18 @@ impl EmotionColour {
         sharpness: 0.0,
         breath: 0.0,
     };
+
+    /// That much of it.
+    pub fn scaled(mut self, share: f32) -> Self {
+        self.each(&Self::NONE, |mine, _| *mine *= share);
+        self
+    }
+
+    /// Both.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.each(other, |mine, its| *mine += its);
+        self
+    }
 
     pub(super) fn each(&mut self, other: &Self, mut change: impl FnMut(&mut f32, f32)) {
         for (mine, its) in [

@@ -8,7 +8,7 @@ use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
 use tch::{Kind, Tensor, no_grad};
 
 use super::prosody::{PitchTarget, Sung};
-use super::{Articulation, Colour, ProsodyMapper, Source, VoiceMix, formant};
+use super::{Articulation, AutoLevel, Colour, EmotionColour, ProsodyMapper, Source, VoiceMix, formant};
 use crate::networks::{
     BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE,
     PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness, normalise_value, prosody_features,
@@ -74,6 +74,7 @@ pub struct Converter {
     as_heard: GeneratorState,
     articulation: Articulation,
     noise: NoiseFloor,
+    level: AutoLevel,
 }
 
 impl Converter {
@@ -87,7 +88,7 @@ impl Converter {
             mel: MelAnalyser::new(),
             pitch: PitchTracker::delayed(PITCH_HELD),
             creak: Creak::new(),
-            prosody: ProsodyMapper::new(networks.prosody),
+            prosody: ProsodyMapper::new(networks.feelings),
             source: Source::new(NOISE_SEED),
             content: networks.encoder.state(1, &like),
             generator: networks.generator.state(1, &like),
@@ -101,6 +102,7 @@ impl Converter {
             as_heard: networks.generator.state(1, &like),
             articulation: Articulation::default(),
             noise: NoiseFloor::new(),
+            level: AutoLevel::default(),
             networks,
         }
     }
@@ -150,6 +152,7 @@ impl Converter {
         self.as_heard = self.networks.generator.state(1, &like);
         self.articulation = Articulation::default();
         self.noise.reset();
+        self.level = AutoLevel::default();
     }
 
     /// Converts one frame. Samples that are no numbers count as silence.
@@ -176,6 +179,7 @@ impl Converter {
                 0.0
             }
         });
+        let input = self.level.apply(&input);
         let bands = self.mel.process(&input).bands;
         let snr = self.noise.process(&bands).snr;
         let bands = bands.map(|v| v.max(FLOOR));
@@ -218,6 +222,7 @@ impl Converter {
         let mel = self.generate(&said, &controls);
         let spoken = self.vocode(&mel, sung, pitch.voicing, &creak, &controls);
         output.copy_from_slice(&spoken);
+        self.level.restore(output);
         StepReport {
             input_f0_hz: pitch.f0_hz,
             output_f0_hz: sung.f0_hz,
@@ -229,8 +234,12 @@ impl Converter {
     fn generate(&mut self, said: &Said, controls: &Controls) -> Tensor {
         let networks = self.networks.clone();
         let (sung, voicing) = (said.sung, said.pitch.voicing);
-        let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
-        let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
+        let told = |loudness| {
+            let features = prosody_features(sung.f0_hz, voicing, loudness);
+            Tensor::from_slice(&features).reshape([1, 1, PROSODY])
+        };
+        let prosody = told(sung.loudness);
+        let meant = told(sung.loudness + sung.effort);
         let voice = self
             .modulation
             .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
@@ -244,7 +253,7 @@ impl Converter {
         let (mel, hidden) =
             networks
                 .generator
-                .forward(&said.content, &prosody, voice, &mut self.generator);
+                .forward(&said.content, &meant, voice, &mut self.generator);
         let mut again_values = [0.0_f32; BANDS];
         again.contiguous().copy_data(&mut again_values, BANDS);
         let difference = std::array::from_fn(|b| heard.mel[b] - again_values[b]);
@@ -253,8 +262,9 @@ impl Converter {
             .keep(&heard.mel, &difference, voicing, heard.snr);
         let own = self.voices.own_share();
         let mut change = added(&difference, &articulation, own);
-        let hush = hush(sung.loudness) * (1.0 - own) * MEL_SCALE as f32;
-        change.iter_mut().for_each(|v| *v += hush);
+        let level = hush(sung.loudness) * (1.0 - own) - sung.effort;
+        let level = level * MEL_SCALE as f32;
+        change.iter_mut().for_each(|v| *v += level);
         let mut mel = mel + Tensor::from_slice(&change).reshape([1, 1, MEL]);
         let feeling = self.emotion_weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
@@ -277,16 +287,17 @@ impl Converter {
         } else {
             self.emotion = None;
         }
-        if !feeling {
+        let colour = self.voice_colour();
+        let coloured = colour != EmotionColour::NONE;
+        if !coloured {
             self.colour = Colour::default();
         }
-        if feeling || controls.formant_semitones != 0.0 {
+        if coloured || controls.formant_semitones != 0.0 {
             let mut values = [0.0_f32; BANDS];
             mel.contiguous().copy_data(&mut values, BANDS);
-            if feeling {
+            if coloured {
                 let stress = self.prosody.stress();
-                self.colour
-                    .shape(&mut values, self.prosody.colour(), stress);
+                self.colour.shape(&mut values, &colour, stress);
             }
             if controls.formant_semitones != 0.0 {
                 formant::shift(&mut values, controls.formant_semitones);
@@ -294,6 +305,12 @@ impl Converter {
             mel = Tensor::from_slice(&values).reshape([1, 1, MEL]);
         }
         mel
+    }
+
+    /// The pack's colour, which the own voice has none of, and the feeling's.
+    fn voice_colour(&self) -> EmotionColour {
+        let voice = self.networks.colour.scaled(1.0 - self.voices.own_share());
+        voice.and(self.prosody.colour())
     }
 
     fn vocode(
@@ -313,7 +330,7 @@ impl Converter {
         let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
         let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
         // Of the feeling's breath the fricatives keep out.
-        let breath = controls.breath * (self.prosody.colour().breath * voicing).exp();
+        let breath = controls.breath * (self.voice_colour().breath * voicing).exp();
         let breath = f64::from(breath);
         let sound =
             self.networks

@@ -22,6 +22,8 @@ pub struct EmotionProsody {
     pub loudness_shift: f32,
     /// Natural log of the factor on the loudness's spread around its mean.
     pub loudness_range: f32,
+    /// With how much more effort it is said than it is loud, in nepers of power: the sound of a louder voice at the same level.
+    pub effort: f32,
     /// Depth of a slow random wander of pitch, in octaves.
     pub tremor: f32,
     /// Depth of an even trembling of pitch at 5.5 Hz, in octaves.
@@ -44,6 +46,7 @@ impl EmotionProsody {
             (&mut self.phrase_slope, other.phrase_slope),
             (&mut self.loudness_shift, other.loudness_shift),
             (&mut self.loudness_range, other.loudness_range),
+            (&mut self.effort, other.effort),
             (&mut self.tremor, other.tremor),
             (&mut self.vibrato, other.vibrato),
             (&mut self.jitter, other.jitter),
@@ -60,6 +63,25 @@ impl EmotionProsody {
 
     fn move_towards(&mut self, other: &Self, share: f32) {
         self.each(other, |mine, its| *mine += (its - *mine) * share);
+    }
+}
+
+/// What the emotions do to delivery, in the order of [`EMOTIONS`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Feelings {
+    /// Said in a voice of the pack.
+    pub voices: [EmotionProsody; EMOTIONS.len()],
+    /// Said in the speaker's own: its sound is not the generator's, and bears and needs other numbers.
+    pub own: [EmotionProsody; EMOTIONS.len()],
+}
+
+impl From<[EmotionProsody; EMOTIONS.len()]> for Feelings {
+    /// The same in every voice.
+    fn from(both: [EmotionProsody; EMOTIONS.len()]) -> Self {
+        Self {
+            voices: both,
+            own: both,
+        }
     }
 }
 
@@ -93,6 +115,7 @@ const fn emotion(
         // No published figures were found for the rest in these units.
         accent: 0.0,
         phrase_slope: 0.0,
+        effort: 0.0,
         vibrato: 0.0,
         jitter: 0.0,
         timbre: 0.0,
@@ -126,7 +149,7 @@ const TREMBLE_HZ: f32 = 5.5;
 /// Running statistics of one stream and the mapping.
 #[derive(Clone, Debug)]
 pub struct ProsodyMapper {
-    emotions: [EmotionProsody; EMOTIONS.len()],
+    feelings: Feelings,
     pitch_mean: f32,
     pitch_count: f32,
     loudness_mean: f32,
@@ -165,13 +188,15 @@ pub struct Sung {
     pub f0_hz: f32,
     /// Loudness, natural log of power.
     pub loudness: f32,
+    /// How much louder it is meant, see [`EmotionProsody::effort`].
+    pub effort: f32,
 }
 
 impl ProsodyMapper {
-    /// A mapper with each emotion's prosody.
-    pub fn new(emotions: [EmotionProsody; EMOTIONS.len()]) -> Self {
+    /// A mapper with what each emotion does.
+    pub fn new(feelings: impl Into<Feelings>) -> Self {
         Self {
-            emotions,
+            feelings: feelings.into(),
             pitch_mean: 0.0,
             pitch_count: 0.0,
             loudness_mean: -6.0,
@@ -190,7 +215,7 @@ impl ProsodyMapper {
 
     /// Forgets the speaker.
     pub fn reset(&mut self) {
-        *self = Self::new(self.emotions);
+        *self = Self::new(self.feelings);
     }
 
     /// Running mean of the speaker's pitch in Hz; 0 before any was heard.
@@ -234,10 +259,11 @@ impl ProsodyMapper {
         }
         self.follow(voiced, loudness);
         let mut wanted = EmotionProsody::default();
-        emotions
-            .iter()
-            .zip(&self.emotions)
-            .for_each(|(&w, e)| wanted.add(e, w));
+        let Feelings { voices, own } = &self.feelings;
+        for ((&weight, voice), own) in emotions.iter().zip(voices).zip(own) {
+            wanted.add(voice, weight * (1.0 - target.own));
+            wanted.add(own, weight * target.own);
+        }
         let match_shift = if controls.auto_pitch != 0 && self.pitch_count > 0.0 {
             (1.0 - target.own) * (target.mean_hz.max(30.0).log2() - self.pitch_mean)
         } else {
@@ -264,6 +290,7 @@ impl ProsodyMapper {
         Sung {
             f0_hz: sung_pitch,
             loudness,
+            effort: presence * e.effort,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::augment::Strength;
 use super::batches::Draw;
 use crate::networks::{NetworkConfig, WeightNorm};
-use crate::streaming::EmotionProsody;
+use crate::streaming::{EmotionColour, EmotionProsody};
 
 /// A whole recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -363,6 +363,8 @@ pub struct EmotionConfig {
     /// What it does in the pack instead, as found afterwards on the trained adapter by
     /// `models/scripts/search_feelings.py`.
     pub performed: BTreeMap<String, EmotionProsody>,
+    /// The same in the speaker's own voice, where it is another.
+    pub performed_own: BTreeMap<String, EmotionProsody>,
     /// Optimiser.
     pub optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
@@ -382,6 +384,7 @@ impl Default for EmotionConfig {
             own_share: 0.4,
             prosody: BTreeMap::new(),
             performed: BTreeMap::new(),
+            performed_own: BTreeMap::new(),
             optimizer: OptimizerConfig {
                 learning_rate: 2e-3,
                 warm_up: 30,
@@ -605,6 +608,9 @@ pub struct PackConfig {
     /// weights keeps most of the likeness that the adversaries bring and most of the quality they take
     /// (weight interpolation, Wortsman et al. 2022). `docs/training.md` has the figures.
     pub adversarial_share: f64,
+    /// Colour that all voices get: a generator that learned by regression says the mean of what it might say, so less sharp
+    /// and with shallower formants than speech is. `docs/training.md` has the figures.
+    pub colour: EmotionColour,
     /// What `mien evaluate` said of the voices, for the card.
     pub figures: Vec<String>,
     /// What it said of the emotions.
@@ -623,6 +629,7 @@ impl Default for PackConfig {
             version: "1".into(),
             emphasis: 1.0,
             adversarial_share: 1.0,
+            colour: EmotionColour::NONE,
             figures: Vec::new(),
             emotion_figures: Vec::new(),
             voices: Vec::new(),

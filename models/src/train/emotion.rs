@@ -34,7 +34,7 @@ use super::losses::masked_mean;
 use super::parallel::{Pair, PairBatch, SPEECH, Take, means, pair_batches, pairs};
 use super::session::Session;
 use crate::networks::{EmotionAdapter, MEL, MEL_SCALE, loudness, normalise_mel};
-use crate::streaming::{EmotionProsody, PROSODY_DEFAULTS};
+use crate::streaming::{EmotionProsody, Feelings, PROSODY_DEFAULTS};
 
 /// Name of the checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "emotion.safetensors";
@@ -440,10 +440,12 @@ pub fn performed_of(
     config: &EmotionConfig,
     takes: &[Take],
     features: &FeatureSet,
-) -> Result<[EmotionProsody; EMOTIONS.len()]> {
+) -> Result<Feelings> {
     let mut all = prosody_of(config, takes, features)?;
     set(&mut all, &config.performed, "performed")?;
-    Ok(all)
+    let mut feelings = Feelings::from(all);
+    set(&mut feelings.own, &config.performed_own, "performed_own")?;
+    Ok(feelings)
 }
 
 fn set(

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use mien_face::{EMOTIONS, PackDescription, Voice};
+use mien_face::{PackDescription, Voice};
 use tch::Tensor;
 
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
 use crate::pack::{self, Card};
-use crate::streaming::{DELAY_SAMPLES, EmotionProsody};
+use crate::streaming::{DELAY_SAMPLES, Feelings};
 
 /// What is known of a shipped voice's speech.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +105,7 @@ pub fn voices(
         kind: "voices".into(),
         description,
         networks: config.networks.clone(),
+        colour: config.pack.colour,
         ..Card::default()
     };
     let path = out.join(format!(
@@ -125,7 +126,7 @@ pub fn emotion(
     config: &TrainConfig,
     run: &Path,
     voices: &Path,
-    prosody: &[EmotionProsody; EMOTIONS.len()],
+    feelings: &Feelings,
     corpora: &[String],
 ) -> Result<PathBuf> {
     let saved = read(run, "emotion", "--stage emotion")?;
@@ -145,7 +146,8 @@ pub fn emotion(
         kind: "emotion".into(),
         description,
         networks: config.networks.clone(),
-        prosody: prosody.to_vec(),
+        prosody: feelings.voices.to_vec(),
+        own_prosody: feelings.own.to_vec(),
         ..Card::default()
     };
     let path = pack::emotion_path(voices);

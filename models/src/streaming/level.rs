@@ -1,0 +1,210 @@
+//! Brings a voice to one level before the networks hear it, and the sound back to its own after them.
+//!
+//! How loud a recording is says how near the microphone was and how far the gain was turned up; how loud the
+//! training's voices are says with what effort they speak. A converter that takes one for the other says what a quiet microphone hears in
+//! a soft and frightened voice (docs/emotion.md has figures). The level is that of the loud tenth of speech, followed as a quantile
+//! (Robbins and Monro 1951), so that pauses do not count and a single bang hardly does.
+
+use mien_dsp::mel;
+use mien_face::FRAME;
+
+use super::DELAY_SAMPLES;
+
+/// Where the networks hear speech, in dB of power re full scale: as the training's corpora, and a little louder.
+const TARGET: f32 = -12.0;
+/// Least and most gain in dB.
+const GAIN: (f32, f32) = (-24.0, 30.0);
+/// Share of speech that is below the level.
+const QUANTILE: f32 = 0.9;
+/// Step of the quantile, in dB: the first, which halves after so many frames of speech, and the last.
+const FIRST_STEP: f32 = 6.0;
+const HALVES_AFTER: f32 = 8.0;
+const LAST_STEP: f32 = 0.3;
+/// Over its first frame speech rises by about so much, in dB.
+const ONSET: f32 = 10.0;
+/// dB over the noise floor from which on a frame counts as speech, and what is too quiet for any.
+const OVER_NOISE: f32 = 15.0;
+const LEAST: f32 = -70.0;
+/// Rise of the noise floor in dB a frame.
+const NOISE_RISE: f32 = 0.03;
+/// Share of the way to what the level wants that the gain moves each frame once it is settled: 90 % in 0.8 s.
+const GLIDE: f32 = 0.03;
+
+/// One stream's level.
+#[derive(Clone, Debug)]
+pub struct AutoLevel {
+    /// That of the loud tenth of speech, dB.
+    level: f32,
+    /// Frames of speech so far.
+    spoken: f32,
+    noise: f32,
+    /// Gain at the end of the last frame, dB.
+    gain: f32,
+    /// Gain of each sample that is on its way through the converter, as a factor.
+    under_way: [f32; DELAY_SAMPLES + FRAME],
+}
+
+impl Default for AutoLevel {
+    fn default() -> Self {
+        Self {
+            level: TARGET,
+            spoken: 0.0,
+            noise: f32::INFINITY,
+            gain: 0.0,
+            under_way: [1.0; DELAY_SAMPLES + FRAME],
+        }
+    }
+}
+
+impl AutoLevel {
+    /// The frame at the networks' level.
+    pub fn apply(&mut self, input: &[f32; FRAME]) -> [f32; FRAME] {
+        self.listen(input);
+        let before = factor(self.gain);
+        let wanted = (TARGET - self.level).clamp(GAIN.0, GAIN.1);
+        self.gain += (wanted - self.gain) * GLIDE.max(1.0 / (1.0 + self.spoken)) * self.heard();
+        let after = factor(self.gain);
+        self.under_way.copy_within(FRAME.., 0);
+        let mut levelled = [0.0; FRAME];
+        for (i, (out, x)) in levelled.iter_mut().zip(input).enumerate() {
+            let gain = before + (after - before) * (i + 1) as f32 / FRAME as f32;
+            self.under_way[DELAY_SAMPLES + i] = gain;
+            *out = x * gain;
+        }
+        levelled
+    }
+
+    /// Gain of each sample of the output's frame, which lies [`DELAY_SAMPLES`] behind the input's.
+    pub fn gains(&self) -> &[f32] {
+        &self.under_way[..FRAME]
+    }
+
+    /// Takes the gain back from a frame of output.
+    pub fn restore(&self, output: &mut [f32; FRAME]) {
+        for (x, gain) in output.iter_mut().zip(self.gains()) {
+            *x /= gain;
+        }
+    }
+
+    /// A whole sound at the networks' level, filled up to whole frames, and the gain of each sample that the converter
+    /// says meanwhile.
+    pub fn whole(sound: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let mut level = Self::default();
+        let (mut levelled, mut gains) = (Vec::new(), Vec::new());
+        for hop in mel::hops(sound) {
+            levelled.extend(level.apply(&hop));
+            gains.extend(level.gains());
+        }
+        (levelled, gains)
+    }
+
+    /// Nothing moves before speech was heard.
+    fn heard(&self) -> f32 {
+        self.spoken.min(1.0)
+    }
+
+    fn listen(&mut self, input: &[f32; FRAME]) {
+        let power = input.iter().map(|x| x * x).sum::<f32>() / FRAME as f32;
+        let now = 10.0 * (power + 1e-12).log10();
+        self.noise = (self.noise + NOISE_RISE).min(now.max(LEAST - OVER_NOISE));
+        if now < LEAST.max(self.noise + OVER_NOISE) {
+            return;
+        }
+        if self.spoken == 0.0 {
+            self.level = now + ONSET;
+        }
+        let step = (FIRST_STEP * HALVES_AFTER / (HALVES_AFTER + self.spoken)).max(LAST_STEP);
+        self.level += match now > self.level {
+            true => step * QUANTILE,
+            false => -step * (1.0 - QUANTILE),
+        };
+        self.spoken += 1.0;
+    }
+}
+
+fn factor(decibels: f32) -> f32 {
+    10.0_f32.powf(decibels / 20.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Syllables of a fifth of a second whose loud frames have that level, over noise 60 dB below them.
+    fn speech(decibels: f32, frames: usize) -> Vec<[f32; FRAME]> {
+        let frame = |t: usize| {
+            let swell = (t as f32 / 20.0 * std::f32::consts::PI).sin().powi(2);
+            let amplitude = 2.0_f32.sqrt() * factor(decibels) * swell.max(1e-3);
+            std::array::from_fn(|i| {
+                let n = (t * FRAME + i) as f32;
+                amplitude * (n * 0.05).sin()
+            })
+        };
+        (0..frames).map(frame).collect()
+    }
+
+    fn loudest(frames: &[[f32; FRAME]]) -> f32 {
+        let power = |f: &[f32; FRAME]| f.iter().map(|x| x * x).sum::<f32>() / FRAME as f32;
+        10.0 * frames.iter().map(power).fold(1e-12, f32::max).log10()
+    }
+
+    #[test]
+    fn quiet_and_loud_voices_come_to_one_level_within_a_second() {
+        for decibels in [-38.0, -20.0, -3.0] {
+            let mut level = AutoLevel::default();
+            let levelled: Vec<_> = speech(decibels, 300).iter().map(|f| level.apply(f)).collect();
+            let (early, late) = (loudest(&levelled[80..120]), loudest(&levelled[260..]));
+            assert!((early - TARGET).abs() < 4.0, "{decibels}: {early}");
+            assert!((late - TARGET).abs() < 3.0, "{decibels}: {late}");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_is_given_back_to_the_sample() {
+        let mut level = AutoLevel::default();
+        let input = speech(-33.0, 100);
+        let mut line = vec![0.0; DELAY_SAMPLES];
+        let mut worst = 0.0_f32;
+        for (t, frame) in input.iter().enumerate() {
+            line.extend(level.apply(frame));
+            let mut out: [f32; FRAME] = std::array::from_fn(|i| line[t * FRAME + i]);
+            level.restore(&mut out);
+            for (i, x) in out.iter().enumerate() {
+                let n = t * FRAME + i;
+                if n >= DELAY_SAMPLES {
+                    let at = n - DELAY_SAMPLES;
+                    worst = worst.max((x - input[at / FRAME][at % FRAME]).abs());
+                }
+            }
+        }
+        assert!(worst < 1e-7, "{worst}");
+    }
+
+    #[test]
+    fn silence_noise_and_pauses_move_nothing() {
+        let mut level = AutoLevel::default();
+        let mut seed = 1_u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let hiss: Vec<[f32; FRAME]> = (0..300)
+            .map(|_| std::array::from_fn(|_| 0.003 * noise()))
+            .collect();
+        for frame in [[0.0; FRAME]; 50].iter().chain(&hiss) {
+            level.apply(frame);
+        }
+        assert_eq!(level.gain, 0.0, "noise is no speech");
+        for frame in speech(-33.0, 300) {
+            level.apply(&frame);
+        }
+        for _ in 0..200 {
+            level.apply(&[0.0; FRAME]);
+        }
+        let settled = level.gain;
+        for _ in 0..500 {
+            level.apply(&[0.0; FRAME]);
+        }
+        assert!((level.gain - settled).abs() < 0.1, "{} {settled}", level.gain);
+    }
+}
