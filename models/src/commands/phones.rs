@@ -1,6 +1,6 @@
 //! The stage of `mien train` about what is said: how many phones are read wrongly off the content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::train::acoustic::AcousticNetworks;
 use crate::train::batches::{Pool, clean_content_input};
 use crate::train::config::TrainConfig;
 use crate::train::phone_beam::{self, Balance};
-use crate::train::phone_grammar::{PhoneGrammar, Texts};
+use crate::train::phone_grammar::{PhoneGrammar, Texts, plain};
 use crate::train::phone_reader::{self, greedy};
 use crate::train::phone_readers::{self, PhoneReaders};
 use crate::train::phones::Mistakes;
@@ -23,6 +23,8 @@ use crate::train::phones::Mistakes;
 /// A recording that was read.
 struct Read<'a> {
     corpus: &'a str,
+    /// Whether no recording that the readers learned from says the same.
+    new: bool,
     /// Log probabilities of the labels at each step, and what is said.
     scored: (Tensor, Vec<i64>),
 }
@@ -50,10 +52,17 @@ impl Speech {
             bail!("phones need transcripts and --teacher");
         }
         let readers = readers(config, networks, &learning, (folder, deadline))?;
+        let learns: BTreeSet<&str> = learning
+            .items
+            .iter()
+            .map(|item| item.teacher_key.as_str())
+            .collect();
+        let learned = self.transcripts(|r| learns.contains(r.key.as_str()));
+        let known = learned.iter().map(|(text, _)| plain(text)).collect();
         let mut rng = StdRng::seed_from_u64(config.data.draw(901).seed);
         let mut read = |speakers, disturbed: bool| {
             let rng = disturbed.then_some(&mut rng);
-            self.read_phones(config, networks, &readers, speakers, rng)
+            self.read_phones(config, networks, (&readers, &known), speakers, rng)
         };
         let (mut bias, mut fused) = (0.0, None);
         if !kept.is_empty() {
@@ -67,7 +76,7 @@ impl Speech {
             tell_errors(&unsure, |scores| greedy(scores, bias));
             println!("undisturbed:");
             tell_errors(&clear, |scores| greedy(scores, bias));
-            let grammar = self.grammar(&learning, &kept);
+            let grammar = self.grammar(&learned, &kept);
             let mut biases = vec![0.0, bias / 2.0, bias];
             biases.dedup();
             let balance = phone_beam::choose(&asked, &grammar, &biases);
@@ -103,25 +112,20 @@ impl Speech {
         held_out_speakers(&free, config.phones.held_out, &[])
     }
 
-    /// A grammar of what is said in `learning`, without the texts of the speakers `kept` from it and of those
+    /// Transcripts and phones of recordings.
+    fn transcripts(&self, wanted: impl Fn(&Recording) -> bool) -> Vec<(&str, Vec<u8>)> {
+        let own = self.recordings.iter().filter(|r| wanted(r));
+        own.filter_map(|r| Some((r.text.as_str(), self.said(&r.key)?)))
+            .collect()
+    }
+
+    /// A grammar of the transcripts `learned`, without the texts of the speakers `kept` from it and of those
     /// that no training hears; of the kind that the texts of `kept` surprise least. Prints what it learned from.
-    fn grammar(&self, learning: &Pool, kept: &[String]) -> PhoneGrammar {
-        let mut learns: Vec<&str> = learning
-            .items
-            .iter()
-            .map(|i| i.teacher_key.as_str())
-            .collect();
-        learns.sort_unstable();
-        let transcripts = |own: &dyn Fn(&Recording) -> bool| -> Vec<(&str, Vec<u8>)> {
-            let own = self.recordings.iter().filter(|r| own(r));
-            own.filter_map(|r| Some((r.text.as_str(), self.said(&r.key)?)))
-                .collect()
-        };
-        let learned = transcripts(&|r| learns.binary_search(&r.key.as_str()).is_ok());
-        let chosen_by = transcripts(&|r| kept.contains(&r.speaker));
-        let strangers = transcripts(&|r| self.held_out.contains(&r.speaker));
+    fn grammar(&self, learned: &[(&str, Vec<u8>)], kept: &[String]) -> PhoneGrammar {
+        let chosen_by = self.transcripts(|r| kept.contains(&r.speaker));
+        let strangers = self.transcripts(|r| self.held_out.contains(&r.speaker));
         let asked = [chosen_by.as_slice(), strangers.as_slice()].concat();
-        let texts = Texts::new(&learned, &asked);
+        let texts = Texts::new(learned, &asked);
         let chosen_by = Texts::new(&chosen_by, &[]).sequences;
         let grammar = PhoneGrammar::best(&texts.sequences, &chosen_by);
         println!(
@@ -141,11 +145,12 @@ impl Speech {
     }
 
     /// Reads phones off the content of whole recordings of the speakers `asked`, disturbed by draws of `rng`.
+    /// `known`: the texts that the readers learned from.
     fn read_phones(
         &self,
         config: &TrainConfig,
         networks: &AcousticNetworks,
-        readers: &PhoneReaders,
+        (readers, known): (&PhoneReaders, &BTreeSet<String>),
         asked: &[String],
         mut rng: Option<&mut StdRng>,
     ) -> Vec<Read<'_>> {
@@ -165,7 +170,12 @@ impl Speech {
         recordings
             .filter_map(|r| {
                 let corpus = r.corpus.as_str();
-                read(r).map(|scored| Read { corpus, scored })
+                let new = !known.contains(&plain(&r.text));
+                read(r).map(|scored| Read {
+                    corpus,
+                    new,
+                    scored,
+                })
             })
             .collect()
     }
@@ -205,14 +215,25 @@ fn how(balance: &Balance) -> String {
     )
 }
 
-/// Prints the shares of phones that `reading` has wrong, by corpus.
+/// Prints the shares of phones that `reading` has wrong, by corpus, and where the readers do not know the text:
+/// synthetic voices say what living speakers have read.
 fn tell_errors(read: &[Read<'_>], reading: impl Fn(&Tensor) -> Vec<u8>) {
     let mut table: BTreeMap<&str, (Mistakes, usize, usize)> = BTreeMap::new();
-    for Read { corpus, scored } in read {
+    for Read {
+        corpus,
+        new,
+        scored,
+    } in read
+    {
         let (scores, said) = scored;
         let labels: Vec<u8> = said.iter().map(|&l| l as u8).collect();
         let wrong = Mistakes::between(&reading(scores), &labels);
-        for name in [corpus, "all"] {
+        let text = if *new {
+            "texts unknown to the readers"
+        } else {
+            "texts known to the readers"
+        };
+        for name in [corpus, "all", text] {
             let row = table.entry(name).or_default();
             row.0 += wrong;
             row.1 += said.len();

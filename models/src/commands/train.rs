@@ -67,8 +67,8 @@ pub enum Stage {
     Features,
     /// Content encoder and generator by reconstruction.
     Acoustic,
-    /// Tell the phone error rate on unseen speakers: a fresh reader is trained on the content of the
-    /// acoustic stage's checkpoint, or of `--start`'s pack.
+    /// Tell the phone error rate on unseen speakers, read greedily and with a grammar of phones: fresh readers
+    /// are trained on the content of the acoustic stage's checkpoint, or of `--start`'s pack.
     Phones,
     /// Generator by conversion with adversaries.
     Convert,
@@ -81,7 +81,7 @@ pub enum Stage {
     /// Speaker encoder, for `mien evaluate --verifier` and for instant voices; not among all.
     Speaker,
     /// Tell how often a fresh classifier names the speaker from the content of the acoustic stage's
-    /// checkpoint, or of `--start`'s pack.
+    /// checkpoint, or of `--start`'s pack: unseen speakers first, then those of the training.
     SpeakerLeak,
     /// Tell how well instant voices of `--start`'s pack fit unseen speakers, and convert to them.
     InstantVoices,

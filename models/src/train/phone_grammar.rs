@@ -190,8 +190,8 @@ impl Texts {
     }
 }
 
-/// The words alone, in small letters.
-fn plain(text: &str) -> String {
+/// The words of a text alone, in small letters: what tells whether two texts are the same.
+pub fn plain(text: &str) -> String {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'');
     let words: Vec<String> = words
         .filter(|w| !w.is_empty())
