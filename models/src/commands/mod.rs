@@ -1,6 +1,7 @@
 //! Command lines of the slow side, run through the face's `command`.
 
 pub mod evaluate;
+mod phones;
 mod speakers;
 pub mod train;
 

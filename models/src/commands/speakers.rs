@@ -23,7 +23,7 @@ use crate::train::config::TrainConfig;
 use crate::train::features::Features;
 use crate::train::phones::{LABELS, Phone};
 use crate::train::speaker::{self, Speaker, SpeakerRun, mel_of};
-use crate::train::speaker_leak::{self, Leak};
+use crate::train::speaker_leak::{self, Course, Leak};
 use crate::train::{checkpoint, export, voice_map};
 
 /// Speakers with less than that, in frames, are not learned from.
@@ -127,8 +127,9 @@ impl Speech {
         self.features.get(&recording.key).map_or(0, |f| f.mel.len())
     }
 
-    /// Prints how often a fresh classifier names the training speakers, from the content and from what the
-    /// encoder hears; and from transcribed recordings' content and phones, the least that content can tell.
+    /// Prints how often a fresh classifier names the speakers, from the content and from what the encoder hears;
+    /// and from transcribed recordings' content and phones, the least that content can tell. First those that no
+    /// training heard, among themselves, then the training speakers.
     ///
     /// # Errors
     /// Too little speech, a full disk.
@@ -139,25 +140,7 @@ impl Speech {
         folder: &Path,
         deadline: Option<Instant>,
     ) -> Result<()> {
-        let mut speakers: BTreeMap<&str, speaker_leak::Speaker> = BTreeMap::new();
-        let used = |r: &&Recording| {
-            config.data.free_corpora.contains(&r.corpus)
-                && !r.speaker.is_empty()
-                && !self.held_out.contains(&r.speaker)
-        };
-        for r in self.recordings.iter().filter(used) {
-            let own = speakers.entry(&r.speaker).or_default();
-            own.corpus.clone_from(&r.corpus);
-            own.recordings.push(r.key.clone());
-        }
-        let speakers: Vec<speaker_leak::Speaker> = speakers.into_values().collect();
-        let mut transcribed = speakers.clone();
         let said = |key: &str| self.phones.as_ref().and_then(|p| p.get(key));
-        for speaker in &mut transcribed {
-            speaker.recordings.retain(|key| said(key).is_some());
-        }
-        let seed = (config.data.seed, speaker_leak::STEPS);
-        let at = (folder, deadline);
         let mel = |key: &str| {
             let mel = clean_content_input(self.features.get(key)?);
             Some(mel.squeeze_dim(0))
@@ -168,31 +151,73 @@ impl Speech {
             Some(one_hot_phones(said(key)?, frames))
         };
         type Look<'a> = &'a dyn Fn(&str) -> Option<Tensor>;
-        let rows: [(&str, &str, &[speaker_leak::Speaker], Look); 4] = [
-            ("content", "content", &speakers, &content),
-            ("log mel, for comparison", "mel", &speakers, &mel),
-            (
-                "content, transcribed",
-                "transcribed",
-                &transcribed,
-                &content,
-            ),
-            (
-                "phones with their times, transcribed",
-                "phones",
-                &transcribed,
-                &phones,
-            ),
+        let course = Course {
+            seed: config.data.seed,
+            ..Course::default()
+        };
+        // Of few speakers all that is there is asked about, or a handful of crops would tell little.
+        let few = Course {
+            ask: usize::MAX,
+            ..course
+        };
+        let groups = [
+            ("speakers that no training heard", "-unseen", true, few),
+            ("training speakers", "", false, course),
         ];
-        for (what, name, speakers, look) in rows {
-            if speakers.iter().all(|s| s.recordings.is_empty()) {
-                println!("{what}: needs transcripts and --teacher");
-                continue;
+        for (whose, suffix, unseen, course) in groups {
+            let speakers = self.free_speakers(config, unseen);
+            let mut transcribed = speakers.clone();
+            for speaker in &mut transcribed {
+                speaker.recordings.retain(|key| said(key).is_some());
             }
-            let leak = speaker_leak::measure(&format!("leak-{name}"), speakers, look, at, seed)?;
-            tell(what, &leak);
+            println!("{whose} ({}):", speakers.len());
+            let rows: [(&str, &str, &[speaker_leak::Speaker], Look); 4] = [
+                ("content", "content", &speakers, &content),
+                ("log mel, for comparison", "mel", &speakers, &mel),
+                (
+                    "phones with their times, transcribed",
+                    "phones",
+                    &transcribed,
+                    &phones,
+                ),
+                (
+                    "content, transcribed",
+                    "transcribed",
+                    &transcribed,
+                    &content,
+                ),
+            ];
+            for (what, name, speakers, look) in rows {
+                let there = speakers.iter().filter(|s| !s.recordings.is_empty());
+                if there.count() < 2 {
+                    println!(
+                        "{what}: needs two speakers, and transcripts and --teacher if transcribed"
+                    );
+                    continue;
+                }
+                let name = format!("leak-{name}{suffix}");
+                let leak =
+                    speaker_leak::measure(&name, speakers, look, (folder, deadline), course)?;
+                tell(what, &leak);
+            }
         }
         Ok(())
+    }
+
+    /// The speakers of the free corpora: those that training hears, or those that it does not.
+    fn free_speakers(&self, config: &TrainConfig, unseen: bool) -> Vec<speaker_leak::Speaker> {
+        let mut speakers: BTreeMap<&str, speaker_leak::Speaker> = BTreeMap::new();
+        let used = |r: &&Recording| {
+            config.data.free_corpora.contains(&r.corpus)
+                && !r.speaker.is_empty()
+                && self.held_out.contains(&r.speaker) == unseen
+        };
+        for r in self.recordings.iter().filter(used) {
+            let own = speakers.entry(&r.speaker).or_default();
+            own.corpus.clone_from(&r.corpus);
+            own.recordings.push(r.key.clone());
+        }
+        speakers.into_values().collect()
     }
 
     /// The weights of an instant voice for the pack of a run; none where the run has no speaker encoder
@@ -357,13 +382,14 @@ impl Speech {
 
 fn tell(what: &str, leak: &Leak) {
     println!(
-        "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers = {:.1} times chance \
-         ({:.2} %); always naming the most frequent one: {:.2} %; the corpus is right in {:.1} %; among the speakers \
+        "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers ({} more \
+         have too little speech) = {:.1} times chance ({:.2} %); always naming the most frequent one: {:.2} %; the corpus is right in {:.1} %; among the speakers \
          of the right corpus {:.1} % = {:.1} times chance ({:.2} %)",
         100.0 * leak.right,
         leak.crops,
         100.0 * leak.balanced,
         leak.speakers,
+        leak.left_out,
         leak.times_chance(),
         100.0 / leak.speakers as f64,
         100.0 * leak.majority,

@@ -6,23 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use tch::{Device, Tensor, no_grad};
+use tch::Device;
 
 use crate::corpus::{self, Recording, emotion_index, held_out_speakers, sentence};
 use crate::nn::set_mixed;
 use crate::pack::LoadedPack;
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
-use crate::train::batches::{Item, Pool, clean_content_input};
+use crate::train::batches::{Item, Pool};
 use crate::train::classifier::ClassifierRun;
 use crate::train::config::{TrainConfig, VoiceConfig};
 use crate::train::emotion::{EmotionNetworks, EmotionRun, performed_of, prosody_of};
 use crate::train::export::{self, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
 use crate::train::parallel::Take;
-use crate::train::phone_reader::{self, PhoneReader};
-use crate::train::phones::{Mistakes, Phones, load_or_align};
+use crate::train::phones::{Phones, load_or_align};
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
 use crate::train::{checkpoint, emotion};
 
@@ -70,8 +67,8 @@ pub enum Stage {
     Features,
     /// Content encoder and generator by reconstruction.
     Acoustic,
-    /// Tell the phone error rate on unseen speakers: a fresh reader is trained on the content of the
-    /// acoustic stage's checkpoint, or of `--start`'s pack.
+    /// Tell the phone error rate on unseen speakers, read greedily and with a grammar of phones: fresh readers
+    /// are trained on the content of the acoustic stage's checkpoint, or of `--start`'s pack.
     Phones,
     /// Generator by conversion with adversaries.
     Convert,
@@ -84,7 +81,7 @@ pub enum Stage {
     /// Speaker encoder, for `mien evaluate --verifier` and for instant voices; not among all.
     Speaker,
     /// Tell how often a fresh classifier names the speaker from the content of the acoustic stage's
-    /// checkpoint, or of `--start`'s pack.
+    /// checkpoint, or of `--start`'s pack: unseen speakers first, then those of the training.
     SpeakerLeak,
     /// Tell how well instant voices of `--start`'s pack fit unseen speakers, and convert to them.
     InstantVoices,
@@ -160,41 +157,7 @@ impl TrainArguments {
                 }
                 None => load_base(&networks, &self.run)?,
             }
-            let kept = speech.kept_from_reader(&config);
-            let transcribed = speech.pool(&config, |item, r| {
-                let phones = speech.phones.as_ref();
-                let known = phones.is_some_and(|p| p.contains_key(&item.teacher_key));
-                (known && !kept.contains(&r.speaker)).then_some(1.0)
-            });
-            if transcribed.items.is_empty() {
-                bail!("phones need transcripts and --teacher");
-            }
-            let heard = phone_reader::hear(&config, &networks.encoder, &transcribed, device);
-            let at = (self.run.as_path(), deadline);
-            let seed = config.data.draw(900).seed;
-            let readers = phone_reader::learn_several(&config.phones, &heard, at, seed, device)?;
-            let mut rng = StdRng::seed_from_u64(config.data.draw(901).seed);
-            let mut read = |speakers, disturbed: bool| {
-                let rng = disturbed.then_some(&mut rng);
-                speech.read_phones(&config, &networks, &readers, speakers, rng)
-            };
-            let mut bias = 0.0;
-            if !kept.is_empty() {
-                let unsure = read(&kept, true);
-                let asked: Vec<_> = unsure.iter().map(|r| &r.scored).collect();
-                bias = phone_reader::choose_blank_bias(&asked);
-                println!("training speakers kept from the reader ([phones] held_out), disturbed:");
-                tell_phone_errors(&unsure, 0.0);
-                println!("the same, the blank counting {bias} nats less:");
-                tell_phone_errors(&unsure, bias);
-                println!("undisturbed:");
-                tell_phone_errors(&read(&kept, false), bias);
-            }
-            let strangers = read(&speech.held_out, false);
-            println!("speakers that no training heard, the blank counting as it does:");
-            tell_phone_errors(&strangers, 0.0);
-            println!("the same, the blank counting {bias} nats less:");
-            tell_phone_errors(&strangers, bias);
+            speech.tell_phones(&config, &networks, &self.run, deadline)?;
             return Ok(());
         }
         if wants(Stage::Vocoder) {
@@ -366,38 +329,6 @@ impl TrainArguments {
     }
 }
 
-/// A recording that was read.
-struct Read<'a> {
-    corpus: &'a str,
-    /// Log probabilities of the labels at each step, and what is said.
-    scored: (Tensor, Vec<i64>),
-}
-
-/// Prints the shares of phones that are read wrongly, by corpus. `blank_bias`: see [`phone_reader::mistakes`].
-fn tell_phone_errors(read: &[Read<'_>], blank_bias: f64) {
-    let mut table: BTreeMap<&str, (Mistakes, usize, usize)> = BTreeMap::new();
-    for Read { corpus, scored } in read {
-        let (scores, said) = scored;
-        let wrong = phone_reader::mistakes(scores, blank_bias, said);
-        for name in [corpus, "all"] {
-            let row = table.entry(name).or_default();
-            row.0 += wrong;
-            row.1 += said.len();
-            row.2 += 1;
-        }
-    }
-    for (name, (wrong, phones, recordings)) in table {
-        let share = |count: usize| 100.0 * count as f64 / phones as f64;
-        println!(
-            "{name}: phone error rate {:.1} % ({:.1} % inserted, {:.1} % left out, {:.1} % mistaken; {phones} phones, {recordings} recordings)",
-            share(wrong.all()),
-            share(wrong.inserted),
-            share(wrong.left_out),
-            share(wrong.mistaken)
-        );
-    }
-}
-
 /// The trained encoder, generator and voices, for stages that build on them.
 fn load_base(base: &AcousticNetworks, run: &Path) -> Result<()> {
     let acoustic = checkpoint::read(&run.join("acoustic.safetensors"))
@@ -440,48 +371,9 @@ impl Speech {
         names
     }
 
-    fn trains(&self, recording: &Recording) -> bool {
+    /// Whether a recording's speaker is known and not kept from training.
+    pub(super) fn trains(&self, recording: &Recording) -> bool {
         !recording.speaker.is_empty() && !self.held_out.contains(&recording.speaker)
-    }
-
-    /// Training speakers that the reader of `--stage phones` does not learn from.
-    fn kept_from_reader(&self, config: &TrainConfig) -> Vec<String> {
-        let free = |r: &&Recording| config.data.free_corpora.contains(&r.corpus) && self.trains(r);
-        let free: Vec<Recording> = self.recordings.iter().filter(free).cloned().collect();
-        held_out_speakers(&free, config.phones.held_out, &[])
-    }
-
-    /// Reads phones off the content of whole recordings of the speakers `asked`, disturbed by draws of `rng`.
-    fn read_phones(
-        &self,
-        config: &TrainConfig,
-        networks: &AcousticNetworks,
-        readers: &[PhoneReader],
-        asked: &[String],
-        mut rng: Option<&mut StdRng>,
-    ) -> Vec<Read<'_>> {
-        let Some(phones) = &self.phones else {
-            return Vec::new();
-        };
-        let theirs = |r: &&Recording| asked.contains(&r.speaker);
-        let mut read = |r: &Recording| {
-            let (said, features) = (phones.get(&r.key)?, self.features.get(&r.key)?);
-            let heard = match rng.as_deref_mut() {
-                Some(rng) => phone_reader::disturbed(&config.phones, features, rng).0,
-                None => clean_content_input(features),
-            };
-            let heard = heard.to_device(networks.store.device());
-            let content = no_grad(|| networks.content(&heard));
-            let sequence = said.iter().map(|p| i64::from(p.label)).collect();
-            Some((phone_reader::scores(readers, &content), sequence))
-        };
-        let recordings = self.recordings.iter().filter(theirs);
-        recordings
-            .filter_map(|r| {
-                let corpus = r.corpus.as_str();
-                read(r).map(|scored| Read { corpus, scored })
-            })
-            .collect()
     }
 
     /// Items for which `weight` tells a share, at every rate.

@@ -550,7 +550,8 @@ pub struct PhoneReaderConfig {
     /// Stretches of up to 120 ms that are blanked in each crop while learning (SpecAugment, Park et al. 2019).
     pub masks: usize,
     /// Share of the *training* speakers of each corpus that it does not learn from. Settings are chosen by
-    /// the errors on those, heard disturbed; so is how much less the blank counts in reading, by every run.
+    /// the errors on those, heard disturbed; so are, by every run, how much less the blank counts in reading, and
+    /// what the grammar of phones counts.
     pub held_out: f64,
     /// Readers that learn apart; the mean of their log probabilities reads.
     pub readers: usize,

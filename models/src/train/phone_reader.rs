@@ -68,6 +68,12 @@ impl PhoneReader {
         }
     }
 
+    /// A fresh reader as the settings say.
+    pub fn of(config: &PhoneReaderConfig, path: &tch::nn::Path) -> Self {
+        let shape = (config.width, config.dilations.as_slice());
+        Self::ahead(path, shape, (config.frames_together, config.look_ahead))
+    }
+
     /// Content `[batch, frames, CONTENT]` → logits `[batch, frames / together, LABELS]`, the last ones of
     /// fewer frames.
     pub fn logits(&self, content: &Tensor) -> Tensor {
@@ -119,28 +125,21 @@ impl PhoneReader {
     }
 }
 
-/// What the greedy reading of `scores` (`[steps, LABELS]`) has wrong where `sequence` was said.
+/// The likeliest label of each step of `scores` (`[steps, LABELS]`), repeats merged, blanks left out.
 /// `blank_bias`: nats by which the blank counts less.
-pub fn mistakes(scores: &Tensor, blank_bias: f64, sequence: &[i64]) -> Mistakes {
+pub fn greedy(scores: &Tensor, blank_bias: f64) -> Vec<u8> {
     let scores = scores.copy();
     let _ = scores
         .narrow(-1, i64::from(SILENCE), 1)
         .g_sub_scalar_(blank_bias);
-    let steps = Vec::<i64>::try_from(&scores.argmax(-1, false)).unwrap_or_default();
-    let said: Vec<u8> = sequence.iter().map(|&l| l as u8).collect();
-    Mistakes::between(&collapse(&steps), &said)
+    collapse(&Vec::<i64>::try_from(&scores.argmax(-1, false)).unwrap_or_default())
 }
 
-/// The mean of the log probabilities that several readers give to the content of one recording
-/// `[1, frames, CONTENT]`: `[steps, LABELS]`.
-pub fn scores(readers: &[PhoneReader], content: &Tensor) -> Tensor {
-    let each: Vec<Tensor> = readers
-        .iter()
-        .map(|r| no_grad(|| r.logits(content)).log_softmax(-1, Kind::Float))
-        .collect();
-    Tensor::stack(&each, 0)
-        .mean_dim(0, false, Kind::Float)
-        .squeeze_dim(0)
+/// What the greedy reading of `scores` (`[steps, LABELS]`) has wrong where `sequence` was said.
+/// `blank_bias`: nats by which the blank counts less.
+pub fn mistakes(scores: &Tensor, blank_bias: f64, sequence: &[i64]) -> Mistakes {
+    let said: Vec<u8> = sequence.iter().map(|&l| l as u8).collect();
+    Mistakes::between(&greedy(scores, blank_bias), &said)
 }
 
 /// The bias of the blank with which the fewest mistakes are made in `asked`, pairs of scores and what is
@@ -219,29 +218,7 @@ pub fn disturbed(
     (input, tempo)
 }
 
-/// Trains fresh readers on content, one after the other, for as long as there is time.
-///
-/// # Errors
-/// Nothing to read, a full disk, losses that stay infinite.
-pub fn learn_several(
-    config: &PhoneReaderConfig,
-    heard: &[Heard],
-    (folder, deadline): (&Path, Option<Instant>),
-    seed: u64,
-    device: Device,
-) -> Result<Vec<PhoneReader>> {
-    let mut readers = Vec::new();
-    for i in 0..config.readers.max(1) as u64 {
-        let late = deadline.is_some_and(|d| Instant::now() >= d);
-        if i == 0 || !late {
-            let at = (folder, deadline);
-            readers.push(learn(config, heard, at, seed.wrapping_add(i), device)?);
-        }
-    }
-    Ok(readers)
-}
-
-/// Trains a fresh reader on content.
+/// Trains a fresh reader on content; the store holds its weights.
 ///
 /// # Errors
 /// Nothing to read, a full disk, losses that stay infinite.
@@ -251,7 +228,7 @@ pub fn learn(
     (folder, deadline): (&Path, Option<Instant>),
     seed: u64,
     device: Device,
-) -> Result<PhoneReader> {
+) -> Result<(PhoneReader, VarStore)> {
     ensure!(
         heard.iter().any(|h| !h.said.is_empty()),
         "there is no content with phones to read"
@@ -261,11 +238,7 @@ pub fn learn(
         "[phones] makes no sense: {config:?}"
     );
     let store = VarStore::new(device);
-    let reader = PhoneReader::ahead(
-        &store.root(),
-        (config.width, &config.dilations),
-        (config.frames_together, config.look_ahead),
-    );
+    let reader = PhoneReader::of(config, &store.root());
     let named = || checkpoint::named(&store);
     let mut adam = AdamW::new(&config.optimizer, named(), config.steps);
     let mut mean = WeightMean::new(config.ema, named());
@@ -298,7 +271,7 @@ pub fn learn(
             weight.copy_(&mean);
         }
     });
-    Ok(reader)
+    Ok((reader, store))
 }
 
 /// A random crop of a random pass with blanked stretches, and the labels said in it.
@@ -383,7 +356,7 @@ mod tests {
         let mut rate = |shown: bool| {
             let heard: Vec<Heard> = (0..40).map(|_| recording(&mut rng, shown)).collect();
             let at = (folder.path(), None);
-            let reader = learn(&settings(), &heard, at, 1, Device::Cpu).unwrap();
+            let (reader, _) = learn(&settings(), &heard, at, 1, Device::Cpu).unwrap();
             let mut errors = (0, 0);
             for _ in 0..20 {
                 let asked = recording(&mut rng, shown);
@@ -448,40 +421,6 @@ mod tests {
         let played = tempi(0.2);
         assert!(played.iter().all(|t| t.ln().abs() <= 0.2));
         assert!(played.iter().any(|t| t.ln() > 0.05) && played.iter().any(|t| t.ln() < -0.05));
-    }
-
-    #[test]
-    fn as_many_readers_learn_as_the_settings_say_and_no_two_alike() {
-        tch::manual_seed(7);
-        let folder = tempfile::tempdir().unwrap();
-        let mut rng = StdRng::seed_from_u64(7);
-        let heard: Vec<Heard> = (0..4).map(|_| recording(&mut rng, true)).collect();
-        let config = PhoneReaderConfig {
-            steps: 2,
-            readers: 3,
-            ..settings()
-        };
-        let at = (folder.path(), None);
-        let readers = learn_several(&config, &heard, at, 1, Device::Cpu).unwrap();
-        assert_eq!(readers.len(), 3);
-        let content = Tensor::randn([1, 20, CONTENT], (Kind::Float, Device::Cpu));
-        let [one, two] = [0, 1].map(|i| scores(&readers[i..=i], &content));
-        assert!((one - two).abs().max().double_value(&[]) > 1e-3);
-    }
-
-    #[test]
-    fn several_readers_give_the_mean_of_what_each_gives() {
-        tch::manual_seed(5);
-        let store = VarStore::new(Device::Cpu);
-        let readers = ["a", "b"].map(|name| PhoneReader::new(&(store.root() / name), 16, &[1]));
-        let content = Tensor::randn([1, 20, CONTENT], (Kind::Float, Device::Cpu));
-        let [one, two] = readers
-            .each_ref()
-            .map(|r| scores(std::slice::from_ref(r), &content));
-        let both = scores(&readers, &content);
-        assert_eq!(both.size(), [20, LABELS]);
-        let apart = (both * 2.0 - one - two).abs().max().double_value(&[]);
-        assert!(apart < 1e-4, "{apart}");
     }
 
     #[test]

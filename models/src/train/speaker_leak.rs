@@ -23,21 +23,41 @@ use crate::nn::Linear;
 
 /// Frames of a crop.
 const CROP: usize = 250;
-/// Most crops' length of a speaker to learn from and to be asked about, in frames.
+/// Most crops' length of a speaker to learn from, in frames.
 const LEARN: usize = 6000;
-const ASK: usize = 2000;
 /// One recording in so many is asked about.
 const SPLIT: usize = 5;
 const BATCH: usize = 64;
-/// Steps of the classifier; it names what it learned from without fault by then.
-pub const STEPS: u64 = 1000;
 const WIDTH: i64 = 256;
+
+/// How a classifier learns and is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Seed of its draws.
+    pub seed: u64,
+    /// Steps; with the default it names what it learned from without fault by then.
+    pub steps: u64,
+    /// Most crops' length that it is asked about of a speaker, in frames.
+    pub ask: usize,
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            steps: 1000,
+            ask: 2000,
+        }
+    }
+}
 
 /// What the classifier said.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Leak {
     /// Speakers among whom it chose.
     pub speakers: usize,
+    /// Speakers that had too little speech to be among them.
+    pub left_out: usize,
     /// Crops it was asked about.
     pub crops: usize,
     /// Share named rightly.
@@ -105,7 +125,11 @@ pub fn measure(
     speakers: &[Speaker],
     look: impl Fn(&str) -> Option<Tensor>,
     (folder, deadline): (&Path, Option<Instant>),
-    (seed, steps): (u64, u64),
+    Course {
+        seed,
+        steps,
+        ask: most,
+    }: Course,
 ) -> Result<Leak> {
     let gather = |keys: &[&String], most: usize| {
         let mut pieces = Vec::new();
@@ -128,7 +152,7 @@ pub fn measure(
         Some(Spoken {
             corpus: speaker.corpus.clone(),
             learn: gather(&learn, LEARN)?,
-            ask: gather(&ask, ASK)?,
+            ask: gather(&ask, most)?,
         })
     };
     let spoken: Vec<Spoken> = speakers.iter().filter_map(spoken).collect();
@@ -165,7 +189,10 @@ pub fn measure(
         session.record(adam.step, rate, norm, &[loss.double_value(&[])])?;
     }
     session.finish();
-    Ok(ask(&classifier, &spoken))
+    Ok(Leak {
+        left_out: speakers.len() - spoken.len(),
+        ..ask(&classifier, &spoken)
+    })
 }
 
 fn ask(classifier: &Classifier, spoken: &[Spoken]) -> Leak {
@@ -194,6 +221,7 @@ fn ask(classifier: &Classifier, spoken: &[Spoken]) -> Leak {
     let speakers = spoken.len() as f64;
     Leak {
         speakers: spoken.len(),
+        left_out: 0,
         crops: crops as usize,
         right: right as f64 / crops as f64,
         balanced: balanced / speakers,
@@ -282,7 +310,11 @@ mod tests {
         let (speakers, seen) = speakers();
         let folder = tempfile::tempdir().unwrap();
         let look = |key: &str| seen.get(key).map(|t| t.narrow(1, from, 3));
-        measure("leak", &speakers, look, (folder.path(), None), (1, 80)).unwrap()
+        let course = Course {
+            steps: 80,
+            ..Course::default()
+        };
+        measure("leak", &speakers, look, (folder.path(), None), course).unwrap()
     }
 
     /// Seen through a window that shows who speaks the speakers are named, through one that hides it not.
@@ -307,14 +339,45 @@ mod tests {
         assert!(marked.times_chance_within() < 2.0, "{marked:?}");
     }
 
+    /// Each speaker has one recording of 260 frames to be asked about: one crop, or two if those of a second
+    /// recording were cut.
+    #[test]
+    fn no_more_is_asked_about_than_the_course_says() {
+        let (mut speakers, mut seen) = speakers();
+        for speaker in &mut speakers {
+            for recording in 5..10 {
+                let key = format!("{}-{recording}", &speaker.recordings[0][..1]);
+                let same = seen[&speaker.recordings[0]].shallow_clone();
+                seen.insert(key.clone(), same);
+                speaker.recordings.push(key);
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let crops = |ask: usize| {
+            let look = |key: &str| seen.get(key).map(Tensor::shallow_clone);
+            let course = Course {
+                steps: 1,
+                ask,
+                ..Course::default()
+            };
+            let at = (folder.path(), None);
+            measure("leak", &speakers, look, at, course).unwrap().crops
+        };
+        assert_eq!((crops(260), crops(520)), (4, 8));
+    }
+
     #[test]
     fn recordings_that_are_left_out_do_not_count() {
         let (speakers, seen) = speakers();
         let folder = tempfile::tempdir().unwrap();
         let look = |key: &str| seen.get(key).filter(|_| !key.starts_with('3'));
         let look = |key: &str| look(key).map(Tensor::shallow_clone);
-        let found = measure("leak", &speakers, look, (folder.path(), None), (1, 2)).unwrap();
-        assert_eq!(found.speakers, 3);
+        let course = Course {
+            steps: 2,
+            ..Course::default()
+        };
+        let found = measure("leak", &speakers, look, (folder.path(), None), course).unwrap();
+        assert_eq!((found.speakers, found.left_out), (3, 1));
         // One corpus has a single speaker left, who cannot be mistaken there.
         assert!((found.within_chance - 2.0 / 3.0).abs() < 1e-9);
     }
