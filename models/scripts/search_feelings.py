@@ -52,7 +52,7 @@ NUMBERS = [
     ("tremor", 0.004, 0.0, 0.012),
     ("vibrato", 0.006, 0.0, 0.012),
     ("jitter", 0.004, 0.0, 0.015),
-    ("timbre", 0.5, -2.0, 0.8),
+    ("timbre", 0.5, -2.0, 1.2),
     ("tilt", 0.2, -0.4, 0.35),
     ("tilt_follow", 0.08, -0.15, 0.25),
     ("formants", 0.6, -1.5, 1.5),
@@ -65,7 +65,7 @@ NUMBERS = [
 KNOWN = {
     "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.2, 2.0), "tilt": (-0.2, 0.35)},
     "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-2.0, -0.4), "tilt": (-0.4, 0.1)},
-    "angry": {"loudness_shift": (0.6, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
+    "angry": {"pitch_shift": (0.0, 0.6), "loudness_shift": (0.6, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
     "fearful": {"pitch_shift": (0.1, 0.6), "loudness_shift": (-0.8, 0.8)},
 }
 OUT_RATE = 24_000

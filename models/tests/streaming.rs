@@ -512,7 +512,10 @@ fn a_packs_colour_shapes_its_voices_alone() {
         run(&mut Converter::new(pack.networks.clone()), &controls)
     };
     assert!(said(&path, 0) != said(&other, 0), "it does nothing");
-    assert!(said(&path, 2) == said(&other, 2), "it changes the own voice");
+    assert!(
+        said(&path, 2) == said(&other, 2),
+        "it changes the own voice"
+    );
 }
 
 /// With a feeling the streaming path glides to it in a tenth of a second; then both are the same.

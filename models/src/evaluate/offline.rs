@@ -18,8 +18,8 @@ use crate::networks::{
 };
 use crate::pack::LoadedPack;
 use crate::streaming::{
-    Articulation, AutoLevel, Colour, EmotionColour, Feelings, NOISE_SEED, PitchTarget, ProsodyMapper, Source, added,
-    glide_emotions, hush, wanted_emotions,
+    Articulation, AutoLevel, Colour, EmotionColour, Feelings, NOISE_SEED, PitchTarget,
+    ProsodyMapper, Source, added, glide_emotions, hush, wanted_emotions,
 };
 use crate::train::features::pitch_track;
 
@@ -104,11 +104,7 @@ impl<'a> Offline<'a> {
     /// Says it in the first voice of `controls` with their feeling, which does what `feelings` say to the delivery.
     /// To the adapter feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
     /// [`crate::streaming::DELAY_SAMPLES`] behind the input, in whole frames.
-    pub fn say(
-        &self,
-        controls: &Controls,
-        feelings: &Feelings,
-    ) -> Vec<f32> {
+    pub fn say(&self, controls: &Controls, feelings: &Feelings) -> Vec<f32> {
         if self.bands.len() < 2 {
             return vec![0.0; self.bands.len() * FRAME];
         }
@@ -206,12 +202,7 @@ impl<'a> Offline<'a> {
         lack
     }
 
-    fn score(
-        &self,
-        controls: &Controls,
-        feelings: &Feelings,
-        target: PitchTarget,
-    ) -> Score {
+    fn score(&self, controls: &Controls, feelings: &Feelings, target: PitchTarget) -> Score {
         let mut mapper = ProsodyMapper::new(*feelings);
         let mut source = Source::new(NOISE_SEED);
         let mut score = Score::default();

@@ -8,7 +8,9 @@ use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
 use tch::{Kind, Tensor, no_grad};
 
 use super::prosody::{PitchTarget, Sung};
-use super::{Articulation, AutoLevel, Colour, EmotionColour, ProsodyMapper, Source, VoiceMix, formant};
+use super::{
+    Articulation, AutoLevel, Colour, EmotionColour, ProsodyMapper, Source, VoiceMix, formant,
+};
 use crate::networks::{
     BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE,
     PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness, normalise_value, prosody_features,

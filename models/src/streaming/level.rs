@@ -152,7 +152,10 @@ mod tests {
     fn quiet_and_loud_voices_come_to_one_level_within_a_second() {
         for decibels in [-38.0, -20.0, -3.0] {
             let mut level = AutoLevel::default();
-            let levelled: Vec<_> = speech(decibels, 300).iter().map(|f| level.apply(f)).collect();
+            let levelled: Vec<_> = speech(decibels, 300)
+                .iter()
+                .map(|f| level.apply(f))
+                .collect();
             let (early, late) = (loudest(&levelled[80..120]), loudest(&levelled[260..]));
             assert!((early - TARGET).abs() < 4.0, "{decibels}: {early}");
             assert!((late - TARGET).abs() < 3.0, "{decibels}: {late}");
@@ -205,6 +208,10 @@ mod tests {
         for _ in 0..500 {
             level.apply(&[0.0; FRAME]);
         }
-        assert!((level.gain - settled).abs() < 0.1, "{} {settled}", level.gain);
+        assert!(
+            (level.gain - settled).abs() < 0.1,
+            "{} {settled}",
+            level.gain
+        );
     }
 }
