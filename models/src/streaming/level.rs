@@ -3,7 +3,7 @@
 //! How loud a recording is says how near the microphone was and how far the gain was turned up; how loud the
 //! training's voices are says with what effort they speak. A converter that takes one for the other says what a quiet microphone hears in
 //! a soft and frightened voice (docs/emotion.md has figures). The level is that of the loud tenth of speech, followed as a quantile
-//! (Robbins and Monro 1951), so that pauses do not count and a single bang hardly does.
+//! (Robbins and Monro 1951), so that pauses do not count.
 
 use mien_dsp::mel;
 use mien_face::FRAME;
@@ -26,8 +26,13 @@ const ONSET: f32 = 10.0;
 const OVER_NOISE: f32 = 15.0;
 const LEAST: f32 = -70.0;
 /// Rise of the noise floor in dB a frame.
-const NOISE_RISE: f32 = 0.03;
-/// Share of the way to what the level wants that the gain moves each frame once it is settled: 90 % in 0.8 s.
+const NOISE_RISE: f32 = 0.05;
+/// Farthest that a frame is expected over the level, in dB. What is louder, speech after a breath, pulls the level up at once,
+/// or the first word would be overdriven.
+const HEADROOM: f32 = 6.0;
+/// Share of the way that it pulls, and that the gain falls each frame: 90 % in 40 ms.
+const DUCK: f32 = 0.5;
+/// Share of the way to what the level wants that the gain rises each frame once it is settled: 90 % in 0.8 s.
 const GLIDE: f32 = 0.03;
 
 /// One stream's level.
@@ -62,7 +67,14 @@ impl AutoLevel {
         self.listen(input);
         let before = factor(self.gain);
         let wanted = (TARGET - self.level).clamp(GAIN.0, GAIN.1);
-        self.gain += (wanted - self.gain) * GLIDE.max(1.0 / (1.0 + self.spoken)) * self.heard();
+        let share = match wanted < self.gain {
+            true => DUCK,
+            false => GLIDE.max(1.0 / (1.0 + self.spoken)),
+        };
+        // Nothing moves before speech was heard.
+        if self.spoken > 0.0 {
+            self.gain += (wanted - self.gain) * share;
+        }
         let after = factor(self.gain);
         self.under_way.copy_within(FRAME.., 0);
         let mut levelled = [0.0; FRAME];
@@ -98,15 +110,14 @@ impl AutoLevel {
         (levelled, gains)
     }
 
-    /// Nothing moves before speech was heard.
-    fn heard(&self) -> f32 {
-        self.spoken.min(1.0)
-    }
-
     fn listen(&mut self, input: &[f32; FRAME]) {
         let power = input.iter().map(|x| x * x).sum::<f32>() / FRAME as f32;
         let now = 10.0 * (power + 1e-12).log10();
-        self.noise = (self.noise + NOISE_RISE).min(now.max(LEAST - OVER_NOISE));
+        if now < LEAST - OVER_NOISE {
+            // A muted track tells nothing of the room.
+            return;
+        }
+        self.noise = (self.noise + NOISE_RISE).min(now);
         if now < LEAST.max(self.noise + OVER_NOISE) {
             return;
         }
@@ -118,6 +129,7 @@ impl AutoLevel {
             true => step * QUANTILE,
             false => -step * (1.0 - QUANTILE),
         };
+        self.level += DUCK * (now - HEADROOM - self.level).max(0.0);
         self.spoken += 1.0;
     }
 }
@@ -160,6 +172,21 @@ mod tests {
             assert!((early - TARGET).abs() < 4.0, "{decibels}: {early}");
             assert!((late - TARGET).abs() < 3.0, "{decibels}: {late}");
         }
+    }
+
+    /// A breath is heard first and taken for the voice; the first word may not be overdriven for long.
+    #[test]
+    fn speech_after_a_breath_is_ducked_at_once() {
+        let mut level = AutoLevel::default();
+        for frame in speech(-75.0, 40).iter().chain(&speech(-50.0, 80)) {
+            level.apply(frame);
+        }
+        assert!(level.gain > 20.0, "{}", level.gain);
+        let word: Vec<_> = speech(-15.0, 30).iter().map(|f| level.apply(f)).collect();
+        let late = loudest(&word[15..]);
+        assert!(late < TARGET + 8.0, "{late}");
+        let highest = word.iter().flatten().fold(0.0_f32, |a, x| a.max(x.abs()));
+        assert!(highest < 3.0, "{highest}");
     }
 
     #[test]
