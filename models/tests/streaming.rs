@@ -444,11 +444,21 @@ fn voices_glide_to_the_own_one_and_back() {
     assert!(steepest(&moved) < 1.3 * steep, "it clicks");
 }
 
-/// A microphone's distance is no delivery: what is said 24 dB quieter comes out as the same voice, 24 dB quieter.
+/// A microphone's distance is no delivery: what is said 10 dB quieter comes out as the same voice, 10 dB quieter.
 #[test]
 fn a_quiet_microphone_changes_nothing_but_the_level() {
     let pack = shipped_pack();
-    let frames: Vec<_> = (0..3).flat_map(|_| speech()).collect();
+    // Syllables, since what does not swell is no speech.
+    let swell = |t: usize| {
+        (t as f32 * std::f32::consts::PI / 20.0)
+            .sin()
+            .powi(2)
+            .max(3e-3)
+    };
+    let voice = (0..3).flat_map(|_| speech()).enumerate();
+    let frames: Vec<_> = voice
+        .map(|(t, frame)| frame.map(|x| x * swell(t)))
+        .collect();
     let said = |decibels: f32| {
         let gain = 10.0_f32.powf(decibels / 20.0);
         let mut converter = Converter::new(pack.networks.clone());
@@ -460,13 +470,24 @@ fn a_quiet_microphone_changes_nothing_but_the_level() {
         }
         all.split_off(2 * 24_000)
     };
-    let (near, far) = (said(0.0), said(-24.0));
+    let (near, far) = (said(-10.0), said(-20.0));
     let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
     let level = 10.0 * (power(&far) / power(&near)).log10();
     assert!(level.abs() < 1.0, "{level} dB");
-    let apart = spectral_distance(&near, &far);
-    // What is left is what was learned of the speaker before the level had settled.
-    assert!(apart < 2.5, "{apart} dB");
+    // Pulses need not fall on the same samples, so the mean spectra are compared.
+    let [near, far] = [near, far].map(|sound| {
+        let frames = mien_dsp::mel::mel_spectrogram(&sound);
+        let mut mean = vec![0.0_f32; frames[0].len()];
+        for frame in frames.iter().filter(|f| f.iter().any(|&v| v > -8.0)) {
+            let power = frame.iter().map(|v| v.exp());
+            mean.iter_mut().zip(power).for_each(|(m, p)| *m += p);
+        }
+        mean
+    });
+    let bands = near.iter().zip(&far);
+    let decibels = bands.map(|(a, b)| (10.0 * (a / b).log10()).abs());
+    let apart = decibels.sum::<f32>() / near.len() as f32;
+    assert!(apart < 1.0, "{apart} dB a band");
 }
 
 /// Effort is the sound of a louder voice, not its level.

@@ -225,6 +225,7 @@ impl Converter {
         let spoken = self.vocode(&mel, sung, pitch.voicing, &creak, &controls);
         output.copy_from_slice(&spoken);
         self.level.restore(output);
+        output.iter_mut().for_each(|x| *x = x.clamp(-4.0, 4.0));
         StepReport {
             input_f0_hz: pitch.f0_hz,
             output_f0_hz: sung.f0_hz,
@@ -340,13 +341,7 @@ impl Converter {
                 .forward(mel, &prosody, &source, breath, &mut self.vocoder);
         let mut samples = [0.0_f32; FRAME];
         sound.contiguous().copy_data(&mut samples, FRAME);
-        samples.map(|x| {
-            if x.is_finite() {
-                x.clamp(-4.0, 4.0)
-            } else {
-                0.0
-            }
-        })
+        samples.map(|x| if x.is_finite() { x } else { 0.0 })
     }
 }
 
