@@ -216,11 +216,11 @@ def neutral_takes(rows):
 
 
 def voices_of(manifest, targets, listeners):
-    """What each voice of `Name=speaker,…` sounds like, from its own recordings."""
+    """What each of `targets`, names and whose they are, sounds like, from its own recordings."""
     with open(manifest, newline="") as file:
         rows = list(csv.DictReader(file))
     middles = {}
-    for name, speaker in (pair.split("=") for pair in filter(None, targets.split(","))):
+    for name, speaker in targets.items():
         paths = [row["path"] for row in rows if row["speaker"] == speaker][:TARGETS]
         middle = np.mean([listeners.ears[1].voice(load(manifest.parent / path)) for path in paths], axis=0)
         middles[name] = middle / np.linalg.norm(middle)
@@ -281,7 +281,8 @@ def main():
     listeners = Listeners(root, others, arguments.encoder, arguments.cache)
     performer = Performer(arguments.perform, arguments.pack, [root / row["path"] for row in takes])
     wanted = listeners.classes.index(arguments.emotion)
-    voices = [pair.split("=")[0] for pair in filter(None, arguments.targets.split(","))] or ["Yourself"]
+    targets = dict(pair.split("=") for pair in filter(None, arguments.targets.split(",")))
+    voices = list(targets) or ["Yourself"]
     plain = {}
 
     def before(sound, voice):
@@ -289,7 +290,7 @@ def main():
             plain[sound, voice] = listeners.hear(performer.say(sound, voice))
         return plain[sound, voice]
 
-    middles = voices_of(arguments.manifest, arguments.targets, listeners)
+    middles = voices_of(arguments.manifest, targets, listeners)
 
     def target(sound, voice):
         return before(sound, voice)[1] if voice == "Yourself" else middles[voice]
@@ -313,7 +314,7 @@ def main():
         return float(np.mean(shares)), np.mean(right, axis=0), float(np.mean(lost)), float(np.mean(disorder or [0.0]))
 
     random = np.random.default_rng(arguments.seed)
-    all_cases = [(s, v) for s in range(len(takes)) for v in dict.fromkeys(voices)]
+    all_cases = [(s, v) for s in range(len(takes)) for v in voices]
     start = point_of(json.loads(arguments.begin.read_text()) if arguments.begin else pack_prosody(arguments.pack, arguments.emotion))
     bounds = limits(arguments.emotion)
     start = np.clip(start, bounds[0], bounds[1])

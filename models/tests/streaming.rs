@@ -444,6 +444,12 @@ fn voices_glide_to_the_own_one_and_back() {
     assert!(steepest(&moved) < 1.3 * steep, "it clicks");
 }
 
+/// By how many dB `a` is louder than `b`, of the same length.
+fn level_over(a: &[f32], b: &[f32]) -> f32 {
+    let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>();
+    10.0 * (power(a) / power(b)).log10()
+}
+
 /// A microphone's distance is no delivery: what is said 10 dB quieter comes out as the same voice, 10 dB quieter.
 #[test]
 fn a_quiet_microphone_changes_nothing_but_the_level() {
@@ -455,24 +461,19 @@ fn a_quiet_microphone_changes_nothing_but_the_level() {
             .powi(2)
             .max(3e-3)
     };
-    let voice = (0..3).flat_map(|_| speech()).enumerate();
-    let frames: Vec<_> = voice
-        .map(|(t, frame)| frame.map(|x| x * swell(t)))
+    let frames = (0..3).flat_map(|_| speech()).enumerate();
+    let voice: Vec<f32> = frames
+        .flat_map(|(t, frame)| frame.map(|x| x * swell(t)))
         .collect();
-    let said = |decibels: f32| {
+    let said = |decibels: f32| -> Vec<f32> {
         let gain = 10.0_f32.powf(decibels / 20.0);
+        let quiet: Vec<f32> = voice.iter().map(|x| x * gain).collect();
         let mut converter = Converter::new(pack.networks.clone());
-        let mut out = [0.0; FRAME];
-        let mut all = Vec::new();
-        for frame in &frames {
-            converter.step(&frame.map(|x| x * gain), &mut out, &Controls::default());
-            all.extend(out.map(|x| x / gain));
-        }
-        all.split_off(2 * 24_000)
+        let said = convert(&mut converter, &quiet, &Controls::default());
+        said[2 * 24_000..].iter().map(|x| x / gain).collect()
     };
     let (near, far) = (said(-10.0), said(-20.0));
-    let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
-    let level = 10.0 * (power(&far) / power(&near)).log10();
+    let level = level_over(&far, &near);
     assert!(level.abs() < 1.0, "{level} dB");
     // Pulses need not fall on the same samples, so the mean spectra are compared.
     let [near, far] = [near, far].map(|sound| {
@@ -510,8 +511,7 @@ fn effort_changes_the_sound_and_hardly_the_level() {
         heard.say(&controls, &feelings)
     };
     let (plain, pressed) = (with(0.0), with(3.0));
-    let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
-    let level = 10.0 * (power(&pressed) / power(&plain)).log10();
+    let level = level_over(&pressed, &plain);
     assert!(level.abs() < 6.0, "{level} dB, where 13 were meant");
     let apart = spectral_distance(&plain, &pressed);
     assert!(apart > 1.5, "{apart} dB");

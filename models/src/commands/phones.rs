@@ -26,7 +26,7 @@ struct Read<'a> {
     /// Whether no recording that the readers learned from says the same.
     new: bool,
     /// Log probabilities of the labels at each step, and what is said.
-    scored: (Tensor, Vec<i64>),
+    scored: (Tensor, Vec<u8>),
 }
 
 impl Speech {
@@ -163,8 +163,7 @@ impl Speech {
             };
             let heard = heard.to_device(networks.store.device());
             let content = no_grad(|| networks.content(&heard));
-            let sequence = said.into_iter().map(i64::from).collect();
-            Some((readers.scores(&content), sequence))
+            Some((readers.scores(&content), said))
         };
         let recordings = self.recordings.iter().filter(theirs);
         recordings
@@ -226,8 +225,7 @@ fn tell_errors(read: &[Read<'_>], reading: impl Fn(&Tensor) -> Vec<u8>) {
     } in read
     {
         let (scores, said) = scored;
-        let labels: Vec<u8> = said.iter().map(|&l| l as u8).collect();
-        let wrong = Mistakes::between(&reading(scores), &labels);
+        let wrong = Mistakes::between(&reading(scores), said);
         let text = if *new {
             "texts unknown to the readers"
         } else {

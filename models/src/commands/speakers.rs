@@ -210,7 +210,7 @@ impl Speech {
         let used = |r: &&Recording| {
             config.data.free_corpora.contains(&r.corpus)
                 && !r.speaker.is_empty()
-                && self.held_out.contains(&r.speaker) == unseen
+                && self.trains(r) != unseen
         };
         for r in self.recordings.iter().filter(used) {
             let own = speakers.entry(&r.speaker).or_default();

@@ -59,8 +59,10 @@ struct Score {
     effort: Vec<f32>,
     pulses: Vec<f32>,
     noise: Vec<f32>,
-    /// The state of the mapper at each frame.
-    mapper: Vec<ProsodyMapper>,
+    /// What the feeling makes of the adapter's change, how stressed it is, and the colour.
+    timbre: Vec<f32>,
+    stress: Vec<f32>,
+    colour: Vec<EmotionColour>,
 }
 
 impl<'a> Offline<'a> {
@@ -145,15 +147,11 @@ impl<'a> Offline<'a> {
         let mut mel = mel + Tensor::from_slice(&change).reshape([1, steps, MEL]);
         let feeling = weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
-            let timbre: Vec<f32> = score.mapper.iter().map(ProsodyMapper::timbre).collect();
-            let timbre = Tensor::from_slice(&timbre).reshape([1, steps, 1]);
+            let timbre = Tensor::from_slice(&score.timbre).reshape([1, steps, 1]);
             let weights = Tensor::from_slice(&weights).reshape([1, EMOTIONS.len() as i64]);
             mel = &mel + adapter.change(&hidden, &mel, &prosody, &weights) * timbre;
         }
-        let voice = networks.colour.scaled(1.0 - own);
-        if feeling || voice != EmotionColour::NONE {
-            mel = coloured(&mel, &voice, &score.mapper);
-        }
+        mel = coloured(&mel, &score);
         let hop = FRAME as i64;
         let source = SourceSpectra {
             pulses: Tensor::from_slice(&score.pulses).reshape([1, steps, hop]),
@@ -221,21 +219,25 @@ impl<'a> Offline<'a> {
             score.effort.push(sung.effort);
             let hop = source.next_hop_creaking(sung.f0_hz, creak);
             score.pulses.extend(hop.pulses);
-            let breath = self.pack.networks.colour.breath * (1.0 - target.own);
-            let gain = ((breath + mapper.colour().breath) * voicing).exp();
+            let voice = self.pack.networks.colour;
+            let colour = voice.with_feeling(target.own, mapper.colour());
+            let gain = (colour.breath * voicing).exp();
             score.noise.extend(hop.noise.map(|x| x * gain));
-            score.mapper.push(mapper.clone());
+            score.timbre.push(mapper.timbre());
+            score.stress.push(mapper.stress());
+            score.colour.push(colour);
         }
         score
     }
 }
 
-/// A mel `[1, frames, MEL]` with the voice's colour and what each frame's feeling does to it.
-fn coloured(mel: &Tensor, voice: &EmotionColour, mapper: &[ProsodyMapper]) -> Tensor {
+/// A mel `[1, frames, MEL]` in each frame's colour.
+fn coloured(mel: &Tensor, score: &Score) -> Tensor {
     let mut colour = Colour::default();
     let mut values = samples_of(mel);
-    for (frame, mapper) in values.as_chunks_mut::<BANDS>().0.iter_mut().zip(mapper) {
-        colour.shape(frame, &voice.and(mapper.colour()), mapper.stress());
+    let frames = values.as_chunks_mut::<BANDS>().0.iter_mut();
+    for (frame, (now, &stress)) in frames.zip(score.colour.iter().zip(&score.stress)) {
+        colour.shape(frame, now, stress);
     }
     Tensor::from_slice(&values).reshape(mel.size())
 }

@@ -37,15 +37,9 @@ impl EmotionColour {
         breath: 0.0,
     };
 
-    /// That much of it.
-    pub fn scaled(mut self, share: f32) -> Self {
-        self.each(&Self::NONE, |mine, _| *mine *= share);
-        self
-    }
-
-    /// Both.
-    pub fn and(mut self, other: &Self) -> Self {
-        self.each(other, |mine, its| *mine += its);
+    /// This colour of a pack's voices, of which the speaker's own share has none, and the feeling's beside it.
+    pub fn with_feeling(mut self, own: f32, feeling: &Self) -> Self {
+        self.each(feeling, |mine, its| *mine = *mine * (1.0 - own) + its);
         self
     }
 

@@ -48,6 +48,7 @@ struct Heard {
 struct Said {
     content: Tensor,
     sung: Sung,
+    colour: EmotionColour,
     /// What the tracker heard.
     pitch: PitchFrame,
     heard: Heard,
@@ -215,14 +216,19 @@ impl Converter {
             &self.emotion_weights,
             &controls,
         );
+        let colour = self
+            .networks
+            .colour
+            .with_feeling(target.own, self.prosody.colour());
         let said = Said {
             content,
             sung,
+            colour,
             pitch,
             heard,
         };
         let mel = self.generate(&said, &controls);
-        let spoken = self.vocode(&mel, sung, pitch.voicing, &creak, &controls);
+        let spoken = self.vocode(&mel, &said, &creak, &controls);
         output.copy_from_slice(&spoken);
         self.level.restore(output);
         output.iter_mut().for_each(|x| *x = x.clamp(-4.0, 4.0));
@@ -290,8 +296,7 @@ impl Converter {
         } else {
             self.emotion = None;
         }
-        let colour = self.voice_colour();
-        let coloured = colour != EmotionColour::NONE;
+        let coloured = said.colour != EmotionColour::NONE;
         if !coloured {
             self.colour = Colour::default();
         }
@@ -300,7 +305,7 @@ impl Converter {
             mel.contiguous().copy_data(&mut values, BANDS);
             if coloured {
                 let stress = self.prosody.stress();
-                self.colour.shape(&mut values, &colour, stress);
+                self.colour.shape(&mut values, &said.colour, stress);
             }
             if controls.formant_semitones != 0.0 {
                 formant::shift(&mut values, controls.formant_semitones);
@@ -310,20 +315,14 @@ impl Converter {
         mel
     }
 
-    /// The pack's colour, which the own voice has none of, and the feeling's.
-    fn voice_colour(&self) -> EmotionColour {
-        let voice = self.networks.colour.scaled(1.0 - self.voices.own_share());
-        voice.and(self.prosody.colour())
-    }
-
     fn vocode(
         &mut self,
         mel: &Tensor,
-        sung: Sung,
-        voicing: f32,
+        said: &Said,
         creak: &CreakFrame,
         controls: &Controls,
     ) -> [f32; FRAME] {
+        let (sung, voicing) = (said.sung, said.pitch.voicing);
         let hop = self.source.next_hop_creaking(sung.f0_hz, creak);
         let shape = [1, 1, FRAME as i64];
         let source = SourceSpectra {
@@ -333,7 +332,7 @@ impl Converter {
         let features = prosody_features(sung.f0_hz, voicing, sung.loudness);
         let prosody = Tensor::from_slice(&features).reshape([1, 1, PROSODY]);
         // Of the feeling's breath the fricatives keep out.
-        let breath = controls.breath * (self.voice_colour().breath * voicing).exp();
+        let breath = controls.breath * (said.colour.breath * voicing).exp();
         let breath = f64::from(breath);
         let sound =
             self.networks

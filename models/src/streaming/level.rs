@@ -56,6 +56,7 @@ pub struct AutoLevel {
 impl Default for AutoLevel {
     fn default() -> Self {
         Self {
+            // Nothing is wanted before speech was heard.
             level: TARGET,
             spoken: 0.0,
             noise: NOISE_AT_FIRST,
@@ -76,10 +77,7 @@ impl AutoLevel {
             true => DUCK,
             false => GLIDE.max(1.0 / self.spoken.max(1.0)),
         };
-        // Nothing moves before speech was heard.
-        if self.spoken > 0.0 {
-            self.gain += (wanted - self.gain) * share;
-        }
+        self.gain += (wanted - self.gain) * share;
         let after = factor(self.gain);
         self.under_way.copy_within(FRAME.., 0);
         let mut levelled = [0.0; FRAME];

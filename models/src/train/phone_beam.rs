@@ -178,16 +178,16 @@ fn add(a: f64, b: f64) -> f64 {
 /// The weight and the bonus with which the fewest mistakes are made in `asked`, pairs of scores and what is
 /// said; with each of `blank_biases`, since bonus and bias both bring phones.
 pub fn choose(
-    asked: &[&(Tensor, Vec<i64>)],
+    asked: &[&(Tensor, Vec<u8>)],
     grammar: &PhoneGrammar,
     blank_biases: &[f64],
 ) -> Balance {
-    let asked: Vec<(Vec<f32>, Vec<u8>)> = asked
+    let asked: Vec<(Vec<f32>, &[u8])> = asked
         .iter()
-        .map(|(scores, said)| (values(scores), said.iter().map(|&l| l as u8).collect()))
+        .map(|(scores, said)| (values(scores), said.as_slice()))
         .collect();
     let wrong = |balance: &Balance| -> usize {
-        let mistakes = |(scores, said): &(Vec<f32>, Vec<u8>)| {
+        let mistakes = |(scores, said): &(Vec<f32>, &[u8])| {
             Mistakes::between(&read_steps(scores, grammar, *balance), said).all()
         };
         asked.par_iter().map(mistakes).sum()

@@ -118,8 +118,9 @@ impl PhoneReader {
         let logits = no_grad(|| self.logits(content));
         let (mut wrong, mut said) = (0, 0);
         for (row, sequence) in sequences.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-            wrong += mistakes(&logits.get(row as i64), 0.0, sequence).all();
-            said += sequence.len();
+            let labels: Vec<u8> = sequence.iter().map(|&label| label as u8).collect();
+            wrong += mistakes(&logits.get(row as i64), 0.0, &labels).all();
+            said += labels.len();
         }
         (wrong, said)
     }
@@ -135,16 +136,15 @@ pub fn greedy(scores: &Tensor, blank_bias: f64) -> Vec<u8> {
     collapse(&Vec::<i64>::try_from(&scores.argmax(-1, false)).unwrap_or_default())
 }
 
-/// What the greedy reading of `scores` (`[steps, LABELS]`) has wrong where `sequence` was said.
+/// What the greedy reading of `scores` (`[steps, LABELS]`) has wrong where `said` was said.
 /// `blank_bias`: nats by which the blank counts less.
-pub fn mistakes(scores: &Tensor, blank_bias: f64, sequence: &[i64]) -> Mistakes {
-    let said: Vec<u8> = sequence.iter().map(|&l| l as u8).collect();
-    Mistakes::between(&greedy(scores, blank_bias), &said)
+pub fn mistakes(scores: &Tensor, blank_bias: f64, said: &[u8]) -> Mistakes {
+    Mistakes::between(&greedy(scores, blank_bias), said)
 }
 
 /// The bias of the blank with which the fewest mistakes are made in `asked`, pairs of scores and what is
 /// said. A reader that is unsure leaves phones out, since the blank is the likeliest of all labels.
-pub fn choose_blank_bias(asked: &[&(Tensor, Vec<i64>)]) -> f64 {
+pub fn choose_blank_bias(asked: &[&(Tensor, Vec<u8>)]) -> f64 {
     let wrong = |bias: f64| -> usize {
         let each = asked.iter().map(|(s, said)| mistakes(s, bias, said).all());
         each.sum()

@@ -189,13 +189,11 @@ pub fn measure(
         session.record(adam.step, rate, norm, &[loss.double_value(&[])])?;
     }
     session.finish();
-    Ok(Leak {
-        left_out: speakers.len() - spoken.len(),
-        ..ask(&classifier, &spoken)
-    })
+    let left_out = speakers.len() - spoken.len();
+    Ok(ask(&classifier, &spoken, left_out))
 }
 
-fn ask(classifier: &Classifier, spoken: &[Spoken]) -> Leak {
+fn ask(classifier: &Classifier, spoken: &[Spoken], left_out: usize) -> Leak {
     let (mut right, mut crops, mut most) = (0, 0, 0);
     let (mut balanced, mut corpus, mut within, mut within_chance) = (0.0, 0.0, 0.0, 0.0);
     for (who, own) in spoken.iter().enumerate() {
@@ -221,7 +219,7 @@ fn ask(classifier: &Classifier, spoken: &[Spoken]) -> Leak {
     let speakers = spoken.len() as f64;
     Leak {
         speakers: spoken.len(),
-        left_out: 0,
+        left_out,
         crops: crops as usize,
         right: right as f64 / crops as f64,
         balanced: balanced / speakers,
