@@ -53,6 +53,9 @@ NUMBERS = [
     ("vibrato", 0.006, 0.0, 0.012),
     ("jitter", 0.004, 0.0, 0.015),
     ("timbre", 0.5, -2.0, 1.2),
+    # More of these and words are lost, which no ear here hears.
+    ("acting", 0.8, 0.0, 3.0),
+    ("acting_slope", 0.8, 0.0, 2.8),
     ("tilt", 0.2, -0.4, 0.35),
     ("tilt_follow", 0.08, -0.15, 0.25),
     ("formants", 0.6, -1.5, 1.5),

@@ -17,7 +17,7 @@ use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::networks::{
-    ContentEncoder, EmotionAdapter, Generator, InstantVoice, NetworkConfig, Vocoder,
+    ActedContent, ContentEncoder, EmotionAdapter, Generator, InstantVoice, NetworkConfig, Vocoder,
 };
 use crate::streaming::{DELAY_SAMPLES, EmotionColour, EmotionProsody, Feelings, PROSODY_DEFAULTS};
 
@@ -68,6 +68,8 @@ pub struct Networks {
     pub vocoder: Vocoder,
     /// Emotion adapter, where the emotion pack is there.
     pub emotion: Option<EmotionAdapter>,
+    /// What feelings do to the content, where the emotion pack tells.
+    pub acting: Option<ActedContent>,
     /// What makes a voice of a recording at once, where the pack has it.
     pub instant: Option<InstantVoice>,
     /// Embedding of each voice, `[1, voice]`; the middle of the others for [`Self::own_voice`].
@@ -247,6 +249,7 @@ impl LoadedPack {
         }
         let mut feelings = Feelings::from(PROSODY_DEFAULTS);
         let mut emotion = None;
+        let mut acting = None;
         let beside = emotion_path(path);
         if beside.is_file() {
             let (card, tensors) = read(&beside)?;
@@ -257,6 +260,8 @@ impl LoadedPack {
             adapter.settle();
             stores.push(store);
             emotion = Some(adapter);
+            acting = ActedContent::of_pack(&tensors)
+                .with_context(|| format!("the emotion pack {beside:?}"))?;
             if let Ok(learned) = <[EmotionProsody; EMOTIONS.len()]>::try_from(card.prosody) {
                 feelings = Feelings::from(learned);
             }
@@ -292,6 +297,7 @@ impl LoadedPack {
             generator,
             vocoder,
             emotion,
+            acting,
             instant,
             voices,
             voice_f0_hz,

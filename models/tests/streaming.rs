@@ -3,8 +3,8 @@
 use mien_face::{Controls, EMOTIONS, FRAME, VoiceWeight};
 use mien_models::evaluate::{Offline, convert, resynthesise, spectral_distance, streaming_error};
 use mien_models::networks::{
-    CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY, SourceSpectra,
-    Vocoder,
+    ActedContent, CONTENT, ContentEncoder, EmotionAdapter, Generator, MEL, NetworkConfig, PROSODY,
+    SourceSpectra, Vocoder,
 };
 use mien_models::pack::{self, Card, LoadedPack};
 use mien_models::streaming::{Converter, EmotionProsody, PROSODY_DEFAULTS};
@@ -171,13 +171,26 @@ fn add_emotions(path: &std::path::Path) {
     let store = VarStore::new(Device::Cpu);
     let _adapter = EmotionAdapter::new(&(store.root() / "emotion"), &config);
     stir(&store);
+    let prosody = PROSODY_DEFAULTS.map(|emotion| EmotionProsody {
+        acting: 1.0,
+        acting_slope: 1.0,
+        ..emotion
+    });
     let card = Card {
         kind: "emotion".into(),
         networks: config,
-        prosody: PROSODY_DEFAULTS.to_vec(),
+        prosody: prosody.to_vec(),
         ..Card::default()
     };
-    pack::write(&pack::emotion_path(path), card, &checkpoint::named(&store)).unwrap();
+    let emotions = EMOTIONS.len() as i64;
+    let acting = ActedContent::new(
+        random(&[emotions, CONTENT]),
+        random(&[emotions, CONTENT]),
+        random(&[emotions, CONTENT, CONTENT]) * 0.05,
+    );
+    let mut tensors = checkpoint::named(&store);
+    tensors.extend(acting.unwrap().tensors());
+    pack::write(&pack::emotion_path(path), card, &tensors).unwrap();
 }
 
 /// A second of a gliding sawtooth with pauses: voiced and unvoiced frames, loud and silent ones.
@@ -571,6 +584,11 @@ fn a_feeling_streams_as_it_is_said_offline() {
     duller.voices[2].colour.tilt -= 0.1;
     let other = apart(&whole, &of(&duller));
     assert!(other > 5e-3, "tilt changed nothing: {other}");
+    let mut as_it_is = pack.networks.feelings;
+    as_it_is.voices[2].acting = 0.0;
+    as_it_is.voices[2].acting_slope = 0.0;
+    let other = apart(&whole, &of(&as_it_is));
+    assert!(other > 5e-3, "acting changed nothing: {other}");
 }
 
 #[test]

@@ -107,8 +107,7 @@ impl Speech {
 
     /// Training speakers that the reader does not learn from.
     fn kept_from_reader(&self, config: &TrainConfig) -> Vec<String> {
-        let free = |r: &&Recording| config.data.free_corpora.contains(&r.corpus) && self.trains(r);
-        let free: Vec<Recording> = self.recordings.iter().filter(free).cloned().collect();
+        let free: Vec<Recording> = self.free(config, false).cloned().collect();
         held_out_speakers(&free, config.phones.held_out, &[])
     }
 

@@ -207,12 +207,7 @@ impl Speech {
     /// The speakers of the free corpora: those that training hears, or those that it does not.
     fn free_speakers(&self, config: &TrainConfig, unseen: bool) -> Vec<speaker_leak::Speaker> {
         let mut speakers: BTreeMap<&str, speaker_leak::Speaker> = BTreeMap::new();
-        let used = |r: &&Recording| {
-            config.data.free_corpora.contains(&r.corpus)
-                && !r.speaker.is_empty()
-                && self.trains(r) != unseen
-        };
-        for r in self.recordings.iter().filter(used) {
+        for r in self.free(config, unseen) {
             let own = speakers.entry(&r.speaker).or_default();
             own.corpus.clone_from(&r.corpus);
             own.recordings.push(r.key.clone());

@@ -16,12 +16,12 @@ use crate::train::batches::{Item, Pool};
 use crate::train::classifier::ClassifierRun;
 use crate::train::config::{TrainConfig, VoiceConfig};
 use crate::train::emotion::{EmotionNetworks, EmotionRun, performed_of, prosody_of};
-use crate::train::export::{self, VoiceFacts};
+use crate::train::export::{self, Adapter, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
 use crate::train::parallel::Take;
 use crate::train::phones::{Phones, load_or_align};
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
-use crate::train::{checkpoint, emotion};
+use crate::train::{acting, checkpoint, emotion};
 
 /// Trains the networks and makes a pack. Every stage goes on from its last checkpoint.
 #[derive(Debug, clap::Parser)]
@@ -74,8 +74,11 @@ pub enum Stage {
     Convert,
     /// Vocoder.
     Vocoder,
-    /// Emotion adapter and prosody.
+    /// Emotion adapter, prosody, and what acting does to the content.
     Emotion,
+    /// The last two alone: writes `--start`'s emotion pack with the recipe's prosody and with the content's maps fitted
+    /// anew; not among all.
+    Acting,
     /// Emotion classifier for `mien evaluate`; not among all, since no pack needs it.
     Classifier,
     /// Speaker encoder, for `mien evaluate --verifier` and for instant voices; not among all.
@@ -199,10 +202,18 @@ impl TrainArguments {
                 return stopped();
             }
             if let Some(pack) = pack {
-                let name = pack.file_name().context("--start is no file")?;
-                let beside = self.out.as_ref().unwrap_or(&self.run).join(name);
-                self.export_emotion(&config, &speech, &beside)?;
+                self.export_emotion(
+                    &config,
+                    &speech,
+                    Adapter::of_run(&self.run)?,
+                    &self.beside(pack)?,
+                )?;
             }
+        }
+        if self.stage == Stage::Acting {
+            let pack = self.start.as_ref().context("acting needs --start PACK")?;
+            let adapter = Adapter::of_pack(pack)?;
+            self.export_emotion(&config, &speech, adapter, &self.beside(pack)?)?;
         }
         if self.stage == Stage::Classifier {
             let run = ClassifierRun {
@@ -262,17 +273,42 @@ impl TrainArguments {
         let voices = export::voices(config, &self.run, out, &facts, &corpora, instant)?;
         println!("{}", voices.display());
         if self.run.join(emotion::CHECKPOINT).is_file() {
-            self.export_emotion(config, speech, &voices)?;
+            self.export_emotion(config, speech, Adapter::of_run(&self.run)?, &voices)?;
         }
         Ok(())
     }
 
-    /// Writes the emotion pack that belongs beside the voice pack `voices`.
-    fn export_emotion(&self, config: &TrainConfig, speech: &Speech, voices: &Path) -> Result<()> {
+    /// Where a pack that goes with `pack` is written.
+    fn beside(&self, pack: &Path) -> Result<PathBuf> {
+        let name = pack.file_name().context("--start is no file")?;
+        Ok(self.out.as_ref().unwrap_or(&self.run).join(name))
+    }
+
+    /// Writes the emotion pack that belongs beside the voice pack `voices`, with the maps of the content of the run's encoder, or
+    /// of `--start`'s where a stage alone begins with it.
+    fn export_emotion(
+        &self,
+        config: &TrainConfig,
+        speech: &Speech,
+        adapter: Adapter,
+        voices: &Path,
+    ) -> Result<()> {
         let takes = speech.takes(config);
         let feelings = performed_of(&config.emotion, &takes, &speech.features)?;
+        let alone = matches!(self.stage, Stage::Emotion | Stage::Acting);
+        let acting = match self.start.as_ref().filter(|_| alone) {
+            Some(pack) => {
+                let pack = LoadedPack::load(pack)?;
+                acting::fit(&takes, &speech.features, &pack.networks.encoder)?
+            }
+            None => {
+                let base = speech.acoustic_networks(config, Device::Cpu);
+                load_base(&base, &self.run)?;
+                acting::fit(&takes, &speech.features, &base.encoder)?
+            }
+        };
         let corpora = speech.licences(&config.data.emotion_corpora);
-        let path = export::emotion(config, &self.run, voices, &feelings, &corpora)?;
+        let path = export::emotion(config, adapter, &acting, voices, &feelings, &corpora)?;
         println!("{}", path.display());
         Ok(())
     }
@@ -356,15 +392,10 @@ fn stopped() -> Result<()> {
 
 impl Speech {
     fn training_speakers(&self, config: &TrainConfig) -> Vec<String> {
-        let free = |r: &&Recording| config.data.free_corpora.contains(&r.corpus) && self.trains(r);
         let mut names: Vec<String> = Vec::new();
         for &rate in &config.data.rates {
-            names.extend(
-                self.recordings
-                    .iter()
-                    .filter(free)
-                    .map(|r| rated_key(&r.speaker, rate)),
-            );
+            let free = self.free(config, false);
+            names.extend(free.map(|r| rated_key(&r.speaker, rate)));
         }
         names.sort();
         names.dedup();
@@ -374,6 +405,18 @@ impl Speech {
     /// Whether a recording's speaker is known and not kept from training.
     pub(super) fn trains(&self, recording: &Recording) -> bool {
         !recording.speaker.is_empty() && !self.held_out.contains(&recording.speaker)
+    }
+
+    /// Recordings of the free corpora whose speaker is known: those that train, or those that no training hears.
+    pub(super) fn free(
+        &self,
+        config: &TrainConfig,
+        unseen: bool,
+    ) -> impl Iterator<Item = &Recording> {
+        let known = self.recordings.iter().filter(|r| !r.speaker.is_empty());
+        known.filter(move |r| {
+            config.data.free_corpora.contains(&r.corpus) && self.trains(r) != unseen
+        })
     }
 
     /// Items for which `weight` tells a share, at every rate.

@@ -13,7 +13,7 @@ use tch::{Tensor, no_grad};
 
 use super::render::samples_of;
 use crate::networks::{
-    BANDS, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_value,
+    ActingWeights, BANDS, FLOOR, MEL, MEL_SCALE, PROSODY, SourceSpectra, loudness, normalise_value,
     prosody_features,
 };
 use crate::pack::LoadedPack;
@@ -57,6 +57,7 @@ struct Score {
     meant: Vec<f32>,
     hush: Vec<f32>,
     effort: Vec<f32>,
+    presence: Vec<f32>,
     pulses: Vec<f32>,
     noise: Vec<f32>,
     /// What the feeling makes of the adapter's change, how stressed it is, and the colour.
@@ -104,7 +105,7 @@ impl<'a> Offline<'a> {
     }
 
     /// Says it in the first voice of `controls` with their feeling, which does what `feelings` say to the delivery.
-    /// To the adapter feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
+    /// To the networks feelings stand from the beginning, where the live path glides to them in a tenth of a second. The output lies
     /// [`crate::streaming::DELAY_SAMPLES`] behind the input, in whole frames.
     pub fn say(&self, controls: &Controls, feelings: &Feelings) -> Vec<f32> {
         if self.bands.len() < 2 {
@@ -141,9 +142,15 @@ impl<'a> Offline<'a> {
             change.extend(added(difference, kept, own).map(|v| v + level));
         }
         let embedding = &networks.voices[voice];
-        let (mel, hidden) = networks
-            .generator
-            .generate(&self.content, &meant, embedding);
+        let acting = feelings.acting(&weights, own);
+        let content = match &networks.acting {
+            Some(maps) if acting != ActingWeights::default() => {
+                let presence = Tensor::from_slice(&score.presence).reshape([1, steps, 1]);
+                maps.mix(&acting).act(&self.content, &presence)
+            }
+            _ => self.content.shallow_clone(),
+        };
+        let (mel, hidden) = networks.generator.generate(&content, &meant, embedding);
         let mut mel = mel + Tensor::from_slice(&change).reshape([1, steps, MEL]);
         let feeling = weights.iter().any(|&w| w > 0.0);
         if let (Some(adapter), true) = (&networks.emotion, feeling) {
@@ -217,6 +224,7 @@ impl<'a> Offline<'a> {
             score.meant.extend(features);
             score.hush.push(hush(sung.loudness));
             score.effort.push(sung.effort);
+            score.presence.push(mapper.presence());
             let hop = source.next_hop_creaking(sung.f0_hz, creak);
             score.pulses.extend(hop.pulses);
             let voice = self.pack.networks.colour;

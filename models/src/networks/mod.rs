@@ -1,5 +1,6 @@
 //! The networks. Training and live conversion share these definitions: there is one generator.
 
+mod acting;
 mod bands;
 mod classifier;
 mod content;
@@ -11,6 +12,7 @@ mod instant_voice;
 mod speaker_encoder;
 mod vocoder;
 
+pub use acting::{ActedContent, ActingMix, ActingWeights};
 pub use bands::{place, stretched};
 pub use classifier::MelClassifier;
 pub use content::{ContentEncoder, ContentState};

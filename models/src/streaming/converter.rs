@@ -12,8 +12,9 @@ use super::{
     Articulation, AutoLevel, Colour, EmotionColour, ProsodyMapper, Source, VoiceMix, formant,
 };
 use crate::networks::{
-    BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState, LOOK_AHEAD, MEL, MEL_SCALE,
-    PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness, normalise_value, prosody_features,
+    ActingMix, ActingWeights, BANDS, CENTRE, ContentState, EmotionState, FLOOR, GeneratorState,
+    LOOK_AHEAD, MEL, MEL_SCALE, PITCH_HELD, PROSODY, SourceSpectra, VocoderState, loudness,
+    normalise_value, prosody_features,
 };
 use crate::nn::Modulation;
 use crate::pack::Networks;
@@ -70,6 +71,7 @@ pub struct Converter {
     modulation: Option<Modulation>,
     emotion_weights: [f32; EMOTIONS.len()],
     emotion_mix: Option<([f32; EMOTIONS.len()], (Tensor, Modulation))>,
+    acting: Option<(ActingWeights, ActingMix)>,
     colour: Colour,
     /// The frame whose content the encoder tells next.
     waiting: Option<Heard>,
@@ -100,6 +102,7 @@ impl Converter {
             modulation: None,
             emotion_weights: [0.0; EMOTIONS.len()],
             emotion_mix: None,
+            acting: None,
             colour: Colour::default(),
             waiting: None,
             as_heard: networks.generator.state(1, &like),
@@ -150,6 +153,7 @@ impl Converter {
         self.modulation = None;
         self.emotion_weights = [0.0; EMOTIONS.len()];
         self.emotion_mix = None;
+        self.acting = None;
         self.colour = Colour::default();
         self.waiting = None;
         self.as_heard = self.networks.generator.state(1, &like);
@@ -252,6 +256,21 @@ impl Converter {
         let voice = self
             .modulation
             .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
+        let own = self.voices.own_share();
+        let acting = networks.feelings.acting(&self.emotion_weights, own);
+        let acted = match &networks.acting {
+            Some(maps) if acting != ActingWeights::default() => {
+                let mix = match self.acting.take() {
+                    Some((weights, mix)) if weights == acting => mix,
+                    _ => maps.mix(&acting),
+                };
+                let presence = Tensor::from_slice(&[self.prosody.presence()]).reshape([1, 1, 1]);
+                let acted = mix.act(&said.content, &presence);
+                self.acting = Some((acting, mix));
+                acted
+            }
+            _ => said.content.shallow_clone(),
+        };
         let heard = &said.heard;
         let plainly = prosody_features(said.pitch.f0_hz, voicing, heard.loudness);
         let plainly = Tensor::from_slice(&plainly).reshape([1, 1, PROSODY]);
@@ -259,17 +278,15 @@ impl Converter {
             networks
                 .generator
                 .forward(&said.content, &plainly, voice, &mut self.as_heard);
-        let (mel, hidden) =
-            networks
-                .generator
-                .forward(&said.content, &meant, voice, &mut self.generator);
+        let (mel, hidden) = networks
+            .generator
+            .forward(&acted, &meant, voice, &mut self.generator);
         let mut again_values = [0.0_f32; BANDS];
         again.contiguous().copy_data(&mut again_values, BANDS);
         let difference = std::array::from_fn(|b| heard.mel[b] - again_values[b]);
         let articulation = self
             .articulation
             .keep(&heard.mel, &difference, voicing, heard.snr);
-        let own = self.voices.own_share();
         let mut change = added(&difference, &articulation, own);
         let level = hush(sung.loudness) * (1.0 - own) - sung.effort;
         let level = level * MEL_SCALE as f32;

@@ -5,6 +5,7 @@ use mien_face::{Controls, EMOTIONS};
 use serde::{Deserialize, Serialize};
 
 use super::EmotionColour;
+use crate::networks::ActingWeights;
 
 /// What one emotion does to delivery at full strength, relative to the speaker's neutral one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,11 @@ pub struct EmotionProsody {
     pub jitter: f32,
     /// Natural log of the factor on what the emotion adapter does to the sound.
     pub timbre: f32,
+    /// Factor on the mean change that acting makes of the content ([`crate::networks::ActedContent`]), and on what it changes
+    /// of each sound beyond that.
+    pub acting: f32,
+    /// See [`Self::acting`].
+    pub acting_slope: f32,
     /// What it does to the colour of the sound.
     #[serde(flatten)]
     pub colour: EmotionColour,
@@ -51,6 +57,8 @@ impl EmotionProsody {
             (&mut self.vibrato, other.vibrato),
             (&mut self.jitter, other.jitter),
             (&mut self.timbre, other.timbre),
+            (&mut self.acting, other.acting),
+            (&mut self.acting_slope, other.acting_slope),
         ] {
             change(mine, its);
         }
@@ -73,6 +81,20 @@ pub struct Feelings {
     pub voices: [EmotionProsody; EMOTIONS.len()],
     /// Said in the speaker's own: its sound is not the generator's, and bears and needs other numbers.
     pub own: [EmotionProsody; EMOTIONS.len()],
+}
+
+impl Feelings {
+    /// How much each emotion acts on the content, with weights that already hold the strength. `own`: see [`PitchTarget`].
+    pub fn acting(&self, emotions: &[f32; EMOTIONS.len()], own: f32) -> ActingWeights {
+        std::array::from_fn(|i| {
+            let (voice, mine) = (&self.voices[i], &self.own[i]);
+            let pairs = [
+                (voice.acting, mine.acting),
+                (voice.acting_slope, mine.acting_slope),
+            ];
+            pairs.map(|(voice, mine)| emotions[i] * (voice + (mine - voice) * own))
+        })
+    }
 }
 
 impl From<[EmotionProsody; EMOTIONS.len()]> for Feelings {
@@ -119,6 +141,8 @@ const fn emotion(
         vibrato: 0.0,
         jitter: 0.0,
         timbre: 0.0,
+        acting: 0.0,
+        acting_slope: 0.0,
         colour: EmotionColour {
             tilt,
             ..EmotionColour::NONE
@@ -160,6 +184,7 @@ pub struct ProsodyMapper {
     wander: f32,
     tremble: f32,
     stress: f32,
+    presence: f32,
     phrase: f32,
     unvoiced: u32,
     random: u32,
@@ -207,6 +232,7 @@ impl ProsodyMapper {
             wander: 0.0,
             tremble: 0.0,
             stress: 0.0,
+            presence: 0.0,
             phrase: 0.0,
             unvoiced: 0,
             random: 0x9e37_79b9,
@@ -240,6 +266,11 @@ impl ProsodyMapper {
     /// How stressed the last mapped frame is: its syllable's loudness over the running mean, in nepers of power.
     pub fn stress(&self) -> f32 {
         self.stress
+    }
+
+    /// How far the last mapped frame is speech, 0 to 1, and not the silence far below the speaker's mean.
+    pub fn presence(&self) -> f32 {
+        self.presence
     }
 
     /// Maps one frame. `target`: where the voice's pitch lies; `emotions`: weights 0 to 1 that
@@ -283,14 +314,14 @@ impl ProsodyMapper {
             0.0
         };
         // Silence stays silence: the change of loudness fades out far below the speaker's mean.
-        let presence = ((loudness - self.loudness_mean + 7.0) / 3.0).clamp(0.0, 1.0);
+        self.presence = ((loudness - self.loudness_mean + 7.0) / 3.0).clamp(0.0, 1.0);
         let spread =
             (loudness - self.loudness_mean).clamp(-5.0, 3.0) * (e.loudness_range.exp() - 1.0);
-        let loudness = loudness + presence * (e.loudness_shift + spread);
+        let loudness = loudness + self.presence * (e.loudness_shift + spread);
         Sung {
             f0_hz: sung_pitch,
             loudness,
-            effort: presence * e.effort,
+            effort: self.presence * e.effort,
         }
     }
 
@@ -364,6 +395,24 @@ impl ProsodyMapper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn acting_follows_strength_and_the_share_of_the_own_voice() {
+        let numbers = |acting, acting_slope| EmotionProsody {
+            acting,
+            acting_slope,
+            ..EmotionProsody::default()
+        };
+        let feelings = Feelings {
+            voices: [numbers(2.0, 1.0); EMOTIONS.len()],
+            own: [numbers(1.0, 3.0); EMOTIONS.len()],
+        };
+        let mut emotions = [0.0; EMOTIONS.len()];
+        emotions[2] = 0.5;
+        assert_eq!(feelings.acting(&emotions, 0.0)[2], [1.0, 0.5]);
+        assert_eq!(feelings.acting(&emotions, 0.5)[2], [0.75, 1.0]);
+        assert_eq!(feelings.acting(&emotions, 1.0)[0], [0.0, 0.0]);
+    }
 
     fn controls() -> Controls {
         Controls::default()

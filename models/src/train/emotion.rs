@@ -413,6 +413,9 @@ pub fn measure_prosody(takes: &[Take], features: &FeatureSet) -> [EmotionProsody
             loudness_range: value(3, loudness_range),
             tremor: published.tremor,
             jitter: value(4, 0.02),
+            // As it was fitted.
+            acting: 1.0,
+            acting_slope: 1.0,
             ..EmotionProsody::default()
         }
     })

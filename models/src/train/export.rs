@@ -9,6 +9,7 @@ use tch::Tensor;
 
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
+use crate::networks::ActedContent;
 use crate::pack::{self, Card};
 use crate::streaming::{DELAY_SAMPLES, Feelings};
 
@@ -118,18 +119,54 @@ pub fn voices(
     Ok(path)
 }
 
+/// The emotion adapter as an emotion pack holds it.
+#[derive(Debug)]
+pub struct Adapter {
+    tensors: BTreeMap<String, Tensor>,
+    steps: Vec<String>,
+}
+
+impl Adapter {
+    /// The last one of a run.
+    ///
+    /// # Errors
+    /// When the emotion checkpoint is missing.
+    pub fn of_run(run: &Path) -> Result<Self> {
+        let saved = read(run, "emotion", "--stage emotion")?;
+        Ok(Self {
+            tensors: below(&saved, &["emotion"]),
+            steps: vec![format!("emotion {}", checkpoint::step(&saved))],
+        })
+    }
+
+    /// That of the emotion pack beside a voice pack.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_pack(voices: &Path) -> Result<Self> {
+        let (card, tensors) = pack::read(&pack::emotion_path(voices))?;
+        let adapter = tensors
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("emotion."));
+        Ok(Self {
+            tensors: adapter.collect(),
+            steps: card.description.steps,
+        })
+    }
+}
+
 /// Writes the emotion pack beside the voice pack; returns its path.
 ///
 /// # Errors
-/// When the emotion checkpoint is missing, or the file cannot be written.
+/// When the file cannot be written.
 pub fn emotion(
     config: &TrainConfig,
-    run: &Path,
+    adapter: Adapter,
+    acting: &ActedContent,
     voices: &Path,
     feelings: &Feelings,
     corpora: &[String],
 ) -> Result<PathBuf> {
-    let saved = read(run, "emotion", "--stage emotion")?;
     let description = PackDescription {
         name: format!("{} emotion", config.pack.name),
         description: "What feelings do to these voices".into(),
@@ -137,7 +174,7 @@ pub fn emotion(
         non_commercial: true,
         version: config.pack.version.clone(),
         trained_on: corpora.to_vec(),
-        steps: vec![format!("emotion {}", checkpoint::step(&saved))],
+        steps: adapter.steps,
         figures: config.pack.emotion_figures.clone(),
         delay_samples: DELAY_SAMPLES as u32,
         ..PackDescription::default()
@@ -154,11 +191,9 @@ pub fn emotion(
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    pack::write(
-        &path,
-        card,
-        &below(&saved, &["emotion"]).into_iter().collect::<Vec<_>>(),
-    )?;
+    let mut tensors: Vec<(String, Tensor)> = adapter.tensors.into_iter().collect();
+    tensors.extend(acting.tensors());
+    pack::write(&path, card, &tensors)?;
     Ok(path)
 }
 

@@ -1,6 +1,7 @@
 //! Training: from recordings to a pack. `mien train` runs it; see `docs/training.md`.
 
 pub mod acoustic;
+pub mod acting;
 pub mod adversarial;
 pub mod augment;
 pub mod batches;

@@ -4,6 +4,7 @@
 //! acting changes is known frame by frame and can be learned by plain supervision: no classifier that
 //! could be fooled stands between.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::RngExt;
@@ -67,27 +68,42 @@ pub struct Pair {
 
 /// All pairs that the takes hold.
 pub fn pairs(takes: &[Take], features: &FeatureSet, base: &AcousticNetworks) -> Vec<Pair> {
-    let usable = |t: &&Take| {
-        !t.sentence.is_empty() && features.get(&t.key).is_some_and(|f| f.mel.len() > 30)
-    };
-    let described: Vec<(&Take, Tensor)> = takes
-        .iter()
-        .filter(usable)
-        .map(|take| (take, describe(&features[&take.key], base)))
-        .collect();
+    let described = |take: &Take| describe(&features[&take.key], base);
     let mut pairs = Vec::new();
-    for (neutral, from) in described.iter().filter(|(t, _)| t.emotion == 0) {
-        for (acted, to) in described.iter().filter(|(t, _)| t.emotion > 0) {
-            if acted.actor == neutral.actor && acted.sentence == neutral.sentence {
+    for (neutral, acted) in parallel(takes, features) {
+        let from: Vec<Tensor> = neutral.iter().map(|t| described(t)).collect();
+        for acted in acted {
+            let to = described(acted);
+            for (neutral, from) in neutral.iter().zip(&from) {
                 pairs.push(Pair {
                     neutral: (*neutral).clone(),
-                    acted: (*acted).clone(),
-                    path: align(&Tensor::cdist(from, to, 2.0, None::<i64>)),
+                    acted: acted.clone(),
+                    path: align(&Tensor::cdist(from, &to, 2.0, None::<i64>)),
                 });
             }
         }
     }
     pairs
+}
+
+/// Takes of the same words by the same actor: those without and those with a feeling.
+type Parallel<'a> = (Vec<&'a Take>, Vec<&'a Take>);
+
+/// All that `takes` hold, in a fixed order.
+pub(super) fn parallel<'a>(takes: &'a [Take], features: &FeatureSet) -> Vec<Parallel<'a>> {
+    let usable = |t: &&Take| {
+        !t.sentence.is_empty() && features.get(&t.key).is_some_and(|f| f.mel.len() > 30)
+    };
+    let mut groups: BTreeMap<(i64, &str), Parallel> = BTreeMap::new();
+    for take in takes.iter().filter(usable) {
+        let (neutral, acted) = groups.entry((take.actor, &take.sentence)).or_default();
+        match take.emotion {
+            0 => neutral.push(take),
+            _ => acted.push(take),
+        }
+    }
+    groups.retain(|_, (neutral, acted)| !neutral.is_empty() && !acted.is_empty());
+    groups.into_values().collect()
 }
 
 /// What is compared of each frame: the content, which hears the words in any voice, and the mel
@@ -96,16 +112,24 @@ fn describe(features: &Features, base: &AcousticNetworks) -> Tensor {
     no_grad(|| {
         let mel = clean_content_input(features);
         let content = base.content(&mel.to_device(base.voices.device()));
-        let content = content.squeeze_dim(0).to_device(Device::Cpu) / 8.0;
-        let mel = mel.squeeze_dim(0).narrow(0, 0, content.size()[0]);
-        let mean = mel.mean_dim([0].as_slice(), true, None);
-        let spread = mel.std_dim([0].as_slice(), true, true) + 0.08;
-        Tensor::cat(&[content, (mel - mean) / spread * 0.08], 1)
+        apart(
+            &content.squeeze_dim(0).to_device(Device::Cpu),
+            &mel.squeeze_dim(0),
+        )
     })
 }
 
+/// Content `[frames, CONTENT]` and normalised mel `[frames or more, bands]` as values whose distance tells how far
+/// two frames are apart.
+pub(super) fn apart(content: &Tensor, mel: &Tensor) -> Tensor {
+    let mel = mel.narrow(0, 0, content.size()[0]);
+    let mean = mel.mean_dim([0].as_slice(), true, None);
+    let spread = mel.std_dim([0].as_slice(), true, true) + 0.08;
+    Tensor::cat(&[content / 8.0, (mel - mean) / spread * 0.08], 1)
+}
+
 /// The cheapest path through distances `[from, to]`, as the `to` frame of each `from` frame.
-fn align(distances: &Tensor) -> Vec<u32> {
+pub(super) fn align(distances: &Tensor) -> Vec<u32> {
     let size = distances.size();
     let (rows, columns) = (size[0] as usize, size[1] as usize);
     let mut costs = vec![0.0_f32; rows * columns];
