@@ -17,6 +17,7 @@ this serves.
 """
 
 import csv
+import functools
 import hashlib
 import io
 import zipfile
@@ -151,11 +152,20 @@ def redrawn(sound, random):
     import librosa
 
     size, hop = 512, 128
-    bands = librosa.filters.mel(sr=RATE, n_fft=size, n_mels=80)
+    bands, back = mel_bands(size)
     spectrum = np.abs(librosa.stft(sound, n_fft=size, hop_length=hop))
-    spectrum = np.maximum(np.linalg.pinv(bands) @ (bands @ spectrum), 1e-6)
+    spectrum = np.maximum(back @ (bands @ spectrum), 1e-6)
     start = int(random.integers(1 << 30))
     return librosa.griffinlim(spectrum, n_iter=24, n_fft=size, hop_length=hop, random_state=start, length=len(sound))
+
+
+@functools.cache
+def mel_bands(size):
+    """80 mel bands of a spectrum of `size` samples, and their inverse."""
+    import librosa
+
+    bands = librosa.filters.mel(sr=RATE, n_fft=size, n_mels=80)
+    return bands, np.linalg.pinv(bands)
 
 
 def speed(random):

@@ -9,9 +9,10 @@ What it does
   1. takes neutral recordings of training actors, as many men as women, none of them in --leave-out,
   2. has them said by `models/examples/perform.rs` in voices of the pack, or in their own, with numbers that CMA-ES
      (Hansen 2016) proposes,
-  3. asks two ears, each fitted on natural acted speech of all other actors: Moonshine's encoder and the hidden values of
-     Resemblyzer's network. The wanted feeling shall be probable to both,
-  4. takes away for likeness lost beyond --likeness, and a little for numbers far from nothing.
+  3. asks two ears, each fitted on natural acted speech of other actors: Moonshine's encoder and the hidden values of
+     Resemblyzer's network. The wanted feeling shall be probable to both, and more so with each half of the strength,
+  4. takes away for words lost, for likeness lost beyond --likeness, and a little for numbers far from nothing. Words are asked
+     of Moonshine's decoder: how probable it finds, in what is said, what it hears in the recording itself. Readers are said for that, too.
 
 Whisper's encoder and openSMILE, the ears of judge.py, have no part in it.
 
@@ -21,11 +22,12 @@ Set-up
 
 Use
   V/bin/python models/scripts/search_feelings.py speech/manifest.csv PACK happy found.json \
-      --encoder W/moonshine_voice/assets/tiny-en/encoder_model.ort --leave-out ravdess-03,ravdess-08,ravdess-17
+      --moonshine W/moonshine_voice/assets/tiny-en --leave-out ravdess-03,ravdess-08,ravdess-17,libri-1272,libri-2035,libri-174,so-0306
 """
 
 import argparse
 import csv
+import functools
 import hashlib
 import json
 import struct
@@ -33,6 +35,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +45,7 @@ from judge import load
 
 # Name, unit of one step of the search, least and most: what a voice bears without breaking.
 NUMBERS = [
-    ("pitch_shift", 0.15, -0.4, 0.6),
+    ("pitch_shift", 0.15, -0.4, 0.9),
     ("pitch_range", 0.25, -0.7, 0.8),
     ("accent", 0.03, -0.04, 0.1),
     ("phrase_slope", 0.06, -0.15, 0.15),
@@ -53,9 +56,8 @@ NUMBERS = [
     ("vibrato", 0.006, 0.0, 0.012),
     ("jitter", 0.004, 0.0, 0.015),
     ("timbre", 0.5, -2.0, 1.2),
-    # More of these and words are lost, which no ear here hears.
-    ("acting", 0.8, 0.0, 3.0),
-    ("acting_slope", 0.8, 0.0, 2.8),
+    ("acting", 0.8, 0.0, 4.0),
+    ("acting_slope", 0.8, 0.0, 4.0),
     ("tilt", 0.2, -0.4, 0.35),
     ("tilt_follow", 0.08, -0.15, 0.25),
     ("formants", 0.6, -1.5, 1.5),
@@ -69,44 +71,88 @@ KNOWN = {
     "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.2, 2.0), "tilt": (-0.2, 0.35)},
     "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-2.0, -0.4), "tilt": (-0.4, 0.1)},
     "angry": {"pitch_shift": (0.0, 0.6), "loudness_shift": (0.6, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
-    "fearful": {"pitch_shift": (0.1, 0.6), "loudness_shift": (-0.8, 0.8)},
+    "fearful": {"pitch_shift": (0.1, 0.9), "loudness_shift": (-0.8, 0.8)},
 }
 OUT_RATE = 24_000
 # Actors that are converted, recordings of each, renderings that one proposal is judged by, and how many of those are
 # said at half strength too.
-ACTORS, RECORDINGS, RENDERINGS, HALVES = 6, 2, 12, 4
+ACTORS, RECORDINGS, RENDERINGS, HALVES = 20, 2, 16, 5
+# Readers that are said for the words' sake, how many of them for one proposal, and how long their recordings are, in seconds.
+READERS, READINGS, READING_SECONDS = 16, 4, (2.5, 5.0)
 TARGET_SPEAKERS = (
     "Ardith=kokoro-af_heart,Mikkel=kokoro-am_michael,Emmeline=kokoro-bf_emma,"
     "Joris=kokoro-bm_george,Sorrel=kokoro-af_sarah,Perrin=kokoro-am_puck"
 )
-# Models of each ear, each fitted on half of the actors: what pleases one of them by chance does not please all.
-MODELS = 6
+# Pairs of models of each ear; each of a pair is fitted on half of the actors, and hears those of the other half. What pleases one
+# of them by chance does not please all.
+PAIRS = 3
+# Renderings that what a search begins and ends with is told by.
+TOLD = 96
 # Recordings that stand for a voice.
 TARGETS = 10
 # What a step away from nothing costs, and a hundredth of likeness beyond what may be lost, in nats.
 EFFORT, UNLIKE = 0.005, 0.1
-# What it costs that half the strength is heard less than none, or the whole less than half, in nats a nat.
-DISORDER = 0.5
+# What lost words cost, in nats a nat of a token, and what of them is free. Of eight training readers said with what earlier rounds had
+# found, 0.02 nats were one point of the words by Whisper in a voice, 0.04 in the own.
+WORDLESS, FREE_WORDS = 5.0, 0.1
+OWN_WORDLESS, OWN_FREE_WORDS = 2.5, 0.2
+# What it costs that half the strength is not heard more than none by a step, in nats, or the whole more than half.
+DISORDER, STEP = 1.0, 0.3
 # How much less the likeness to oneself counts: it begins at one, where a voice's is lower.
 OWN = 0.3
 
 
 class Moonshine:
     """Mean, spread and mean change of the recogniser's 288 values. Weighs most: it agrees with Whisper's encoder about
-    converted speech (correlation of log probabilities 0.6 to 0.7), where Resemblyzer and openSMILE hardly do (-0.1 to 0.1)."""
+    converted speech (correlation of log probabilities 0.7 to 0.8, both fitted with copies), Resemblyzer less (0.4 to 0.6)."""
 
     name, penalty, weight = "moonshine", 3e-3, 0.85
+    # Tokens of its vocabulary, and more than any recording here has.
+    begin, end, longest = 1, 2, 100
 
-    def __init__(self, encoder):
+    def __init__(self, folder):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(encoder, options)
+        self.encoder, self.decoder = (
+            onnxruntime.InferenceSession(folder / name, options) for name in ("encoder_model.ort", "decoder_model_merged.ort")
+        )
+        # The decoder wants what it said before even when there is nothing.
+        self.nothing = {
+            wanted.name: np.zeros((1, wanted.shape[1], 0, wanted.shape[3]), np.float32)
+            for wanted in self.decoder.get_inputs()
+            if wanted.name.startswith("past_key_values")
+        }
 
     def describe(self, sound):
-        mask = np.ones((1, len(sound)), np.int64)
-        return pooled(self.session.run(None, {"input_values": sound[None], "attention_mask": mask})[0][0])
+        return pooled(self._encode(sound)[0])
+
+    def read(self, sound):
+        """The tokens it hears."""
+        hidden, tokens = self._encode(sound), [self.begin]
+        while tokens[-1] != self.end and len(tokens) < self.longest:
+            tokens.append(int(self._follow(hidden, tokens)[-1].argmax()))
+        return tokens
+
+    def surprise(self, sound, tokens):
+        """Mean negative log probability of `tokens`, as `read` gives them, in nats."""
+        logits = self._follow(self._encode(sound), tokens[:-1]).astype(np.float64)
+        logits -= logits.max(1, keepdims=True)
+        logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+        return -float(np.mean(logs[np.arange(len(logs)), tokens[1:]]))
+
+    def _encode(self, sound):
+        return self.encoder.run(None, {"input_values": sound[None], "attention_mask": np.ones((1, len(sound)), np.int64)})[0]
+
+    def _follow(self, hidden, tokens):
+        heard = {
+            "encoder_hidden_states": hidden,
+            "encoder_attention_mask": np.ones((1, hidden.shape[1]), np.int64),
+            "input_ids": np.array([tokens], np.int64),
+            "use_cache_branch": np.array([False]),
+        }
+        return self.decoder.run(["logits"], {**heard, **self.nothing})[0][0]
 
 
 class Resemblyzer:
@@ -139,19 +185,22 @@ def pooled(values):
 class Listeners:
     """The ears, fitted on `rows`."""
 
-    def __init__(self, root, rows, encoder, cache):
-        self.ears = [ear(encoder) for ear in (Moonshine, Resemblyzer)]
+    def __init__(self, root, rows, moonshine, cache):
+        self.ears = [ear(moonshine) for ear in (Moonshine, Resemblyzer)]
         feelings = np.array([row["emotion"] for row in rows])
         speakers = np.array([row["speaker"] for row in rows])
-        names = sorted(set(speakers))
         random = np.random.default_rng(0)
-        halves = [np.isin(speakers, random.permutation(names)[: len(names) // 2]) for _ in range(MODELS)]
-
         features = self._features(root, rows, cache)
-        self.models = [
-            [fitted(ear.penalty, values[half], feelings[half]) for half in halves] for ear, values in zip(self.ears, features)
-        ]
-        self.classes = self.models[0][0].classes_.tolist()
+        # Each with the speakers whom it does not know.
+        self.models = []
+        for _ in range(PAIRS):
+            names = random.permutation(sorted(set(speakers)))
+            halves = set(names[: len(names) // 2]), set(names[len(names) // 2 :])
+            for known, unknown in (halves, halves[::-1]):
+                half = np.isin(speakers, list(known))
+                models = [fitted(ear.penalty, values[half], feelings[half]) for ear, values in zip(self.ears, features)]
+                self.models.append((unknown, models))
+        self.classes = self.models[0][1][0].classes_.tolist()
         self.weights = np.array([ear.weight for ear in self.ears])
 
     def _features(self, root, rows, cache):
@@ -171,16 +220,38 @@ class Listeners:
             np.save(path, values)
         return features
 
-    def hear(self, sound):
-        """The log of the share of each class, `[ears, classes]`, and the voice."""
+    def hear(self, sound, speaker):
+        """The log of the share of each class to models that do not know the speaker, `[ears, classes]`, and the voice."""
         voice = self.ears[1].voice(sound)
         sound = speech_alone(sound)
         described = [ear.describe(sound) for ear in self.ears]
         shares = [
-            np.mean([np.log(model.predict_proba(values[None])[0] + 1e-3) for model in models], axis=0)
-            for values, models in zip(described, self.models)
+            [np.log(model.predict_proba(values[None])[0] + 1e-3) for model, values in zip(models, described)]
+            for unknown, models in self.models
+            if speaker in unknown
         ]
-        return np.array(shares), voice
+        return np.mean(shares, axis=0), voice
+
+
+@dataclass
+class Verdict:
+    """Means over what a proposal was judged by."""
+
+    # Log share of the wanted feeling, in nats, and how often each ear finds it the most probable.
+    share: float
+    right: list
+    # Likeness lost, a cosine.
+    unlike: float
+    # By how much half the strength is not heard a step more than none, and the whole than half, in nats.
+    disorder: float
+    # How much less probable the words are, in nats a token: half the takes', half the readers'.
+    wordless: float
+
+    def cost(self, free_likeness, own):
+        price, free = (OWN_WORDLESS, OWN_FREE_WORDS) if own else (WORDLESS, FREE_WORDS)
+        unlike = max(0.0, self.unlike - free_likeness) * 100 * UNLIKE
+        wordless = max(0.0, self.wordless - free) * price
+        return -self.share + unlike + wordless + DISORDER * self.disorder
 
 
 class Performer:
@@ -217,14 +288,27 @@ def neutral_takes(rows):
     return [row for actor in chosen for row in list(actors[actor].values())[:RECORDINGS]]
 
 
-def voices_of(manifest, targets, listeners):
+def readings(rows, leave_out):
+    """Paths of transcribed English recordings of readers, one each, evenly over those that there are."""
+    feelings = {}
+    for row in rows:
+        feelings.setdefault(row["corpus"], set()).add(row["emotion"])
+    least, most = READING_SECONDS
+    first = {}
+    for row in rows:
+        english = row["language"].split("-")[0] == "en"
+        if len(feelings[row["corpus"]]) == 1 and english and row["text"] and least <= float(row["seconds"]) <= most:
+            first.setdefault(row["speaker"], row["path"])
+    paths = [path for speaker, path in sorted(first.items()) if speaker not in leave_out]
+    return [paths[i * len(paths) // READERS] for i in range(READERS)] if len(paths) > READERS else paths
+
+
+def voices_of(rows, root, targets, listeners):
     """What each of `targets`, names and whose they are, sounds like, from its own recordings."""
-    with open(manifest, newline="") as file:
-        rows = list(csv.DictReader(file))
     middles = {}
     for name, speaker in targets.items():
         paths = [row["path"] for row in rows if row["speaker"] == speaker][:TARGETS]
-        middle = np.mean([listeners.ears[1].voice(load(manifest.parent / path)) for path in paths], axis=0)
+        middle = np.mean([listeners.ears[1].voice(load(root / path)) for path in paths], axis=0)
         middles[name] = middle / np.linalg.norm(middle)
     return middles
 
@@ -261,8 +345,8 @@ def main():
     options.add_argument("pack")
     options.add_argument("emotion", choices=CLASSES[1:])
     options.add_argument("found", type=Path, help="where the numbers are written, best so far")
-    options.add_argument("--encoder", required=True, help="Moonshine's encoder_model.ort")
-    options.add_argument("--leave-out", default="", help="actors that neither are converted nor teach the ears")
+    options.add_argument("--moonshine", type=Path, required=True, help="folder of Moonshine's encoder_model.ort and decoder_model_merged.ort")
+    options.add_argument("--leave-out", default="", help="speakers that neither are converted nor teach the ears")
     options.add_argument("--targets", default=TARGET_SPEAKERS, help="voices to convert to, and whose they are; none for the own voice")
     options.add_argument("--perform", default="target/release/examples/perform")
     options.add_argument("--minutes", type=float, default=20.0)
@@ -275,52 +359,73 @@ def main():
 
     import cma
 
-    rows = acted(arguments.manifest, set(filter(None, arguments.leave_out.split(","))))
+    leave_out = set(filter(None, arguments.leave_out.split(",")))
+    rows = acted(arguments.manifest, leave_out)
     takes = neutral_takes([row for row in rows if row["corpus"] == "ravdess"] or rows)
-    heard = {row["speaker"] for row in takes}
-    others = [row for row in rows if row["speaker"] not in heard]
     root = arguments.manifest.parent
-    listeners = Listeners(root, others, arguments.encoder, arguments.cache)
-    performer = Performer(arguments.perform, arguments.pack, [root / row["path"] for row in takes])
+    listeners = Listeners(root, rows, arguments.moonshine, arguments.cache)
+    with open(arguments.manifest, newline="") as file:
+        everyone = list(csv.DictReader(file))
+    # The readers come after the takes: a number below `len(takes)` is a take's.
+    sounds = [root / path for path in [*(row["path"] for row in takes), *readings(everyone, leave_out)]]
+    performer = Performer(arguments.perform, arguments.pack, sounds)
     wanted = listeners.classes.index(arguments.emotion)
     targets = dict(pair.split("=") for pair in filter(None, arguments.targets.split(",")))
     voices = list(targets) or ["Yourself"]
-    plain = {}
+    middles = voices_of(everyone, root, targets, listeners)
+    recogniser = listeners.ears[0]
 
+    def hear(said, sound):
+        return listeners.hear(said, takes[sound]["speaker"])
+
+    @functools.cache
+    def tokens(sound):
+        return recogniser.read(load(sounds[sound]))
+
+    @functools.cache
     def before(sound, voice):
-        if (sound, voice) not in plain:
-            plain[sound, voice] = listeners.hear(performer.say(sound, voice))
-        return plain[sound, voice]
-
-    middles = voices_of(arguments.manifest, targets, listeners)
+        said = performer.say(sound, voice)
+        feeling, voice = hear(said, sound) if sound < len(takes) else (None, None)
+        return feeling, voice, recogniser.surprise(said, tokens(sound))
 
     def target(sound, voice):
         return before(sound, voice)[1] if voice == "Yourself" else middles[voice]
 
-    def judge(prosody, cases, halves=0):
-        """Mean log share of the wanted feeling, share of cases heard rightly, likeness lost, and disorder of the
-        steps of strength in the first `halves` of the cases."""
-        shares, lost, right, disorder = [], [], [], []
+    def words_lost(said, sound, voice):
+        return recogniser.surprise(said, tokens(sound)) - before(sound, voice)[2]
+
+    def judge(prosody, cases, readers, halves=0):
+        """What the ears say of the takes and of their first `halves` at half strength, and of the readers' words."""
+        shares, lost, right, disorder, words = [], [], [], [], []
         for number, (sound, voice) in enumerate(cases):
             said = performer.say(sound, voice, arguments.emotion, 1.0, prosody)
-            logs, sounds_like = listeners.hear(said)
+            logs, sounds_like = hear(said, sound)
             shares.append(listeners.weights @ logs[:, wanted])
             right.append(logs.argmax(1) == wanted)
-            goal = target(sound, voice)
-            less = float((before(sound, voice)[1] - sounds_like) @ goal)
+            less = float((before(sound, voice)[1] - sounds_like) @ target(sound, voice))
             lost.append(less * (OWN if voice == "Yourself" else 1.0))
+            words.append(words_lost(said, sound, voice))
             if number < halves:
-                half, _ = listeners.hear(performer.say(sound, voice, arguments.emotion, 0.5, prosody))
+                half, _ = hear(performer.say(sound, voice, arguments.emotion, 0.5, prosody), sound)
                 none, half = (listeners.weights @ heard[:, wanted] for heard in (before(sound, voice)[0], half))
-                disorder.append(max(0.0, none - half) + max(0.0, half - shares[-1]))
-        return float(np.mean(shares)), np.mean(right, axis=0), float(np.mean(lost)), float(np.mean(disorder or [0.0]))
+                disorder.append(max(0.0, STEP - (half - none)) + max(0.0, STEP - (shares[-1] - half)))
+        read = [words_lost(performer.say(*reader, arguments.emotion, 1.0, prosody), *reader) for reader in readers]
+        return Verdict(
+            share=float(np.mean(shares)),
+            right=np.mean(right, axis=0).round(2).tolist(),
+            unlike=float(np.mean(lost)),
+            disorder=float(np.mean(disorder or [0.0])),
+            wordless=float((np.mean(words) + np.mean(read)) / 2),
+        )
 
     random = np.random.default_rng(arguments.seed)
     all_cases = [(s, v) for s in range(len(takes)) for v in voices]
+    told = [all_cases[i] for i in random.permutation(len(all_cases))[:TOLD]]
+    all_readers = [(s, voices[s % len(voices)]) for s in range(len(takes), len(sounds))]
     start = point_of(json.loads(arguments.begin.read_text()) if arguments.begin else pack_prosody(arguments.pack, arguments.emotion))
     bounds = limits(arguments.emotion)
     start = np.clip(start, bounds[0], bounds[1])
-    print("begins", judge(prosody_of(start), all_cases), flush=True)
+    print("begins", judge(prosody_of(start), told, all_readers, TOLD), flush=True)
     search = cma.CMAEvolutionStrategy(
         start, arguments.spread, {"bounds": bounds, "popsize": 12, "seed": arguments.seed, "verbose": -9}
     )
@@ -329,17 +434,17 @@ def main():
     while time.monotonic() < until and not search.stop():
         # All proposals of a generation meet the same cases, or luck would choose among them.
         cases = [(int(s), voices[i % len(voices)]) for i, s in enumerate(random.integers(len(takes), size=RENDERINGS))]
+        readers = [all_readers[i] for i in random.choice(len(all_readers), min(READINGS, len(all_readers)), replace=False)]
         points, costs = search.ask(), []
         for point in points:
-            share, right, lost, disorder = judge(prosody_of(point), cases, HALVES)
-            unlike = max(0.0, lost - arguments.likeness) * 100 * UNLIKE
-            costs.append(-share + unlike + DISORDER * disorder + EFFORT * float(np.square(point).sum()))
+            verdict = judge(prosody_of(point), cases, readers, HALVES)
+            costs.append(verdict.cost(arguments.likeness, not targets) + EFFORT * float(np.square(point).sum()))
         search.tell(points, costs)
         generation += 1
         found = prosody_of(search.result.xfavorite)
         arguments.found.write_text(json.dumps({k: round(v, 4) for k, v in found.items()}, indent=1))
-        print(generation, f"cost {np.mean(costs):.3f}, least {min(costs):.3f}", f"last lost {lost:.3f} heard {right.round(2)}", flush=True)
-    print("ends", judge(prosody_of(search.result.xfavorite), all_cases), flush=True)
+        print(generation, f"cost {np.mean(costs):.3f}, least {min(costs):.3f}", verdict, flush=True)
+    print("ends", judge(prosody_of(search.result.xfavorite), told, all_readers, TOLD), flush=True)
     return 0
 
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tch::Device;
 
 use crate::corpus::{self, Recording, emotion_index, held_out_speakers, sentence};
+use crate::networks::ContentEncoder;
 use crate::nn::set_mixed;
 use crate::pack::LoadedPack;
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
@@ -202,18 +203,18 @@ impl TrainArguments {
                 return stopped();
             }
             if let Some(pack) = pack {
-                self.export_emotion(
-                    &config,
-                    &speech,
-                    Adapter::of_run(&self.run)?,
-                    &self.beside(pack)?,
-                )?;
+                let adapter = Adapter::of_run(&self.run)?;
+                let out = self.beside(pack)?;
+                let pack = LoadedPack::load(pack)?;
+                export_emotion(&config, &speech, adapter, &pack.networks.encoder, &out)?;
             }
         }
         if self.stage == Stage::Acting {
             let pack = self.start.as_ref().context("acting needs --start PACK")?;
             let adapter = Adapter::of_pack(pack)?;
-            self.export_emotion(&config, &speech, adapter, &self.beside(pack)?)?;
+            let out = self.beside(pack)?;
+            let pack = LoadedPack::load(pack)?;
+            export_emotion(&config, &speech, adapter, &pack.networks.encoder, &out)?;
         }
         if self.stage == Stage::Classifier {
             let run = ClassifierRun {
@@ -273,7 +274,10 @@ impl TrainArguments {
         let voices = export::voices(config, &self.run, out, &facts, &corpora, instant)?;
         println!("{}", voices.display());
         if self.run.join(emotion::CHECKPOINT).is_file() {
-            self.export_emotion(config, speech, Adapter::of_run(&self.run)?, &voices)?;
+            let base = speech.acoustic_networks(config, Device::Cpu);
+            load_base(&base, &self.run)?;
+            let adapter = Adapter::of_run(&self.run)?;
+            export_emotion(config, speech, adapter, &base.encoder, &voices)?;
         }
         Ok(())
     }
@@ -282,35 +286,6 @@ impl TrainArguments {
     fn beside(&self, pack: &Path) -> Result<PathBuf> {
         let name = pack.file_name().context("--start is no file")?;
         Ok(self.out.as_ref().unwrap_or(&self.run).join(name))
-    }
-
-    /// Writes the emotion pack that belongs beside the voice pack `voices`, with the maps of the content of the run's encoder, or
-    /// of `--start`'s where a stage alone begins with it.
-    fn export_emotion(
-        &self,
-        config: &TrainConfig,
-        speech: &Speech,
-        adapter: Adapter,
-        voices: &Path,
-    ) -> Result<()> {
-        let takes = speech.takes(config);
-        let feelings = performed_of(&config.emotion, &takes, &speech.features)?;
-        let alone = matches!(self.stage, Stage::Emotion | Stage::Acting);
-        let acting = match self.start.as_ref().filter(|_| alone) {
-            Some(pack) => {
-                let pack = LoadedPack::load(pack)?;
-                acting::fit(&takes, &speech.features, &pack.networks.encoder)?
-            }
-            None => {
-                let base = speech.acoustic_networks(config, Device::Cpu);
-                load_base(&base, &self.run)?;
-                acting::fit(&takes, &speech.features, &base.encoder)?
-            }
-        };
-        let corpora = speech.licences(&config.data.emotion_corpora);
-        let path = export::emotion(config, adapter, &acting, voices, &feelings, &corpora)?;
-        println!("{}", path.display());
-        Ok(())
     }
 
     fn speech(&self, config: &TrainConfig) -> Result<Speech> {
@@ -363,6 +338,23 @@ impl TrainArguments {
         );
         Ok(speech)
     }
+}
+
+/// Writes the emotion pack that belongs beside the voice pack `voices`, with maps of what `encoder` hears.
+fn export_emotion(
+    config: &TrainConfig,
+    speech: &Speech,
+    adapter: Adapter,
+    encoder: &ContentEncoder,
+    voices: &Path,
+) -> Result<()> {
+    let takes = speech.takes(config);
+    let feelings = performed_of(&config.emotion, &takes, &speech.features)?;
+    let acting = acting::fit(&takes, &speech.features, encoder)?;
+    let corpora = speech.licences(&config.data.emotion_corpora);
+    let path = export::emotion(config, adapter, &acting, voices, &feelings, &corpora)?;
+    println!("{}", path.display());
+    Ok(())
 }
 
 /// The trained encoder, generator and voices, for stages that build on them.

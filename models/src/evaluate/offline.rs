@@ -57,7 +57,7 @@ struct Score {
     meant: Vec<f32>,
     hush: Vec<f32>,
     effort: Vec<f32>,
-    presence: Vec<f32>,
+    acted: Vec<f32>,
     pulses: Vec<f32>,
     noise: Vec<f32>,
     /// What the feeling makes of the adapter's change, how stressed it is, and the colour.
@@ -145,8 +145,8 @@ impl<'a> Offline<'a> {
         let acting = feelings.acting(&weights, own);
         let content = match &networks.acting {
             Some(maps) if acting != ActingWeights::default() => {
-                let presence = Tensor::from_slice(&score.presence).reshape([1, steps, 1]);
-                maps.mix(&acting).act(&self.content, &presence)
+                let share = Tensor::from_slice(&score.acted).reshape([1, steps, 1]);
+                maps.mix(&acting).act(&self.content, &share)
             }
             _ => self.content.shallow_clone(),
         };
@@ -224,7 +224,7 @@ impl<'a> Offline<'a> {
             score.meant.extend(features);
             score.hush.push(hush(sung.loudness));
             score.effort.push(sung.effort);
-            score.presence.push(mapper.presence());
+            score.acted.push(mapper.acted(voicing));
             let hop = source.next_hop_creaking(sung.f0_hz, creak);
             score.pulses.extend(hop.pulses);
             let voice = self.pack.networks.colour;

@@ -101,9 +101,9 @@ impl ActedContent {
 }
 
 impl ActingMix {
-    /// Content as it is acted. `content`: `[batch, frames, CONTENT]`; `presence`: 1 where somebody speaks, `[batch, frames, 1]`.
-    pub fn act(&self, content: &Tensor, presence: &Tensor) -> Tensor {
-        content + (content.matmul(&self.slope) + &self.offset) * presence
+    /// Content as it is acted. `content`: `[batch, frames, CONTENT]`; `share`: how far it is, 0 to 1, `[batch, frames, 1]`.
+    pub fn act(&self, content: &Tensor, share: &Tensor) -> Tensor {
+        content + (content.matmul(&self.slope) + &self.offset) * share
     }
 }
 

@@ -264,8 +264,8 @@ impl Converter {
                     Some((weights, mix)) if weights == acting => mix,
                     _ => maps.mix(&acting),
                 };
-                let presence = Tensor::from_slice(&[self.prosody.presence()]).reshape([1, 1, 1]);
-                let acted = mix.act(&said.content, &presence);
+                let share = Tensor::from_slice(&[self.prosody.acted(voicing)]).reshape([1, 1, 1]);
+                let acted = mix.act(&said.content, &share);
                 self.acting = Some((acting, mix));
                 acted
             }

@@ -167,6 +167,8 @@ const STRESS_MOST: f32 = 2.5;
 const PAUSE: u32 = 20;
 /// A phrase rises or falls for so many seconds, around its middle; then it stays.
 const PHRASE_SECONDS: f32 = 2.0;
+/// How much of acting the content of an unvoiced frame bears: words are lost in consonants first (docs/emotion.md).
+const ACTED_UNVOICED: f32 = 0.5;
 /// Rate of [`EmotionProsody::vibrato`] in Hz: that of a trembling voice (Titze 1994 has 4 to 6 Hz).
 const TREMBLE_HZ: f32 = 5.5;
 
@@ -268,9 +270,10 @@ impl ProsodyMapper {
         self.stress
     }
 
-    /// How far the last mapped frame is speech, 0 to 1, and not the silence far below the speaker's mean.
-    pub fn presence(&self) -> f32 {
-        self.presence
+    /// How far feelings may act on the content of the last mapped frame, 0 to 1: not on silence, and on what has no voice less.
+    /// `voicing`: 0 to 1.
+    pub fn acted(&self, voicing: f32) -> f32 {
+        self.presence * (ACTED_UNVOICED + (1.0 - ACTED_UNVOICED) * voicing)
     }
 
     /// Maps one frame. `target`: where the voice's pitch lies; `emotions`: weights 0 to 1 that
@@ -395,6 +398,23 @@ impl ProsodyMapper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_is_not_acted_and_consonants_less_than_vowels() {
+        let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
+        let target = PitchTarget::of_voice(150.0);
+        let mut map = |hz, loudness| {
+            mapper.map(hz, loudness, target, &[0.0; 7], &Controls::default());
+            [0.0, 1.0].map(|voicing| mapper.acted(voicing))
+        };
+        (0..200).for_each(|_| {
+            map(120.0, -3.0);
+        });
+        assert_eq!(map(0.0, -20.0), [0.0, 0.0]);
+        let [consonant, vowel] = map(120.0, -3.0);
+        assert_eq!(vowel, 1.0);
+        assert!(0.0 < consonant && consonant < vowel, "{consonant}");
+    }
 
     #[test]
     fn acting_follows_strength_and_the_share_of_the_own_voice() {
