@@ -245,13 +245,23 @@ def recall(labels, guesses):
     return float(np.mean([(guesses[labels == name] == name).mean() for name in sorted(set(labels))]))
 
 
+def english(row):
+    return row["language"].split("-")[0] == "en"
+
+
+def emotions_of(rows):
+    """The emotions that each corpus is marked with: one alone where nobody acts."""
+    emotions = {}
+    for row in rows:
+        emotions.setdefault(row["corpus"], set()).add(row["emotion"])
+    return emotions
+
+
 def acted(manifest, leave_out):
     """English recordings of the five emotions, from corpora in which emotions are acted."""
     with open(manifest, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["language"].split("-")[0] == "en" and row["emotion"]]
-    shown = {}
-    for row in rows:
-        shown.setdefault(row["corpus"], set()).add(row["emotion"])
+        rows = [row for row in csv.DictReader(file) if english(row) and row["emotion"]]
+    shown = emotions_of(rows)
     rows = [
         row
         for row in rows

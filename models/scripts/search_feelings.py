@@ -40,7 +40,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_judge import CLASSES, RATE, acted, copies, fitted, speech_alone
+from emotion_judge import CLASSES, RATE, acted, copies, emotions_of, english, fitted, speech_alone
 from judge import load
 
 # Name, unit of one step of the search, least and most: what a voice bears without breaking.
@@ -290,16 +290,15 @@ def neutral_takes(rows):
 
 def readings(rows, leave_out):
     """Paths of transcribed English recordings of readers, one each, evenly over those that there are."""
-    feelings = {}
-    for row in rows:
-        feelings.setdefault(row["corpus"], set()).add(row["emotion"])
+    emotions = emotions_of(rows)
     least, most = READING_SECONDS
     first = {}
     for row in rows:
-        english = row["language"].split("-")[0] == "en"
-        if len(feelings[row["corpus"]]) == 1 and english and row["text"] and least <= float(row["seconds"]) <= most:
+        if len(emotions[row["corpus"]]) == 1 and english(row) and row["text"] and least <= float(row["seconds"]) <= most:
             first.setdefault(row["speaker"], row["path"])
     paths = [path for speaker, path in sorted(first.items()) if speaker not in leave_out]
+    if not paths:
+        raise SystemExit(f"the search needs transcribed English recordings of {least} to {most} seconds by readers, for the words' sake")
     return [paths[i * len(paths) // READERS] for i in range(READERS)] if len(paths) > READERS else paths
 
 
@@ -384,9 +383,10 @@ def main():
 
     @functools.cache
     def before(sound, voice):
+        """What is heard of the plain conversion: the feeling and the likeness, of takes alone, and the words' surprise."""
         said = performer.say(sound, voice)
-        feeling, voice = hear(said, sound) if sound < len(takes) else (None, None)
-        return feeling, voice, recogniser.surprise(said, tokens(sound))
+        feeling, sounds_like = hear(said, sound) if sound < len(takes) else (None, None)
+        return feeling, sounds_like, recogniser.surprise(said, tokens(sound))
 
     def target(sound, voice):
         return before(sound, voice)[1] if voice == "Yourself" else middles[voice]
@@ -394,7 +394,7 @@ def main():
     def words_lost(said, sound, voice):
         return recogniser.surprise(said, tokens(sound)) - before(sound, voice)[2]
 
-    def judge(prosody, cases, readers, halves=0):
+    def judge(prosody, cases, readers, halves):
         """What the ears say of the takes and of their first `halves` at half strength, and of the readers' words."""
         shares, lost, right, disorder, words = [], [], [], [], []
         for number, (sound, voice) in enumerate(cases):
@@ -414,7 +414,7 @@ def main():
             share=float(np.mean(shares)),
             right=np.mean(right, axis=0).round(2).tolist(),
             unlike=float(np.mean(lost)),
-            disorder=float(np.mean(disorder or [0.0])),
+            disorder=float(np.mean(disorder)),
             wordless=float((np.mean(words) + np.mean(read)) / 2),
         )
 

@@ -203,18 +203,12 @@ impl TrainArguments {
                 return stopped();
             }
             if let Some(pack) = pack {
-                let adapter = Adapter::of_run(&self.run)?;
-                let out = self.beside(pack)?;
-                let pack = LoadedPack::load(pack)?;
-                export_emotion(&config, &speech, adapter, &pack.networks.encoder, &out)?;
+                self.export_beside(&config, &speech, Adapter::of_run(&self.run)?, pack)?;
             }
         }
         if self.stage == Stage::Acting {
             let pack = self.start.as_ref().context("acting needs --start PACK")?;
-            let adapter = Adapter::of_pack(pack)?;
-            let out = self.beside(pack)?;
-            let pack = LoadedPack::load(pack)?;
-            export_emotion(&config, &speech, adapter, &pack.networks.encoder, &out)?;
+            self.export_beside(&config, &speech, Adapter::of_pack(pack)?, pack)?;
         }
         if self.stage == Stage::Classifier {
             let run = ClassifierRun {
@@ -282,10 +276,18 @@ impl TrainArguments {
         Ok(())
     }
 
-    /// Where a pack that goes with `pack` is written.
-    fn beside(&self, pack: &Path) -> Result<PathBuf> {
-        let name = pack.file_name().context("--start is no file")?;
-        Ok(self.out.as_ref().unwrap_or(&self.run).join(name))
+    /// Writes the emotion pack that goes with the voice pack `start`, where that pack would lie among the output.
+    fn export_beside(
+        &self,
+        config: &TrainConfig,
+        speech: &Speech,
+        adapter: Adapter,
+        start: &Path,
+    ) -> Result<()> {
+        let name = start.file_name().context("--start is no file")?;
+        let voices = self.out.as_ref().unwrap_or(&self.run).join(name);
+        let pack = LoadedPack::load(start)?;
+        export_emotion(config, speech, adapter, &pack.networks.encoder, &voices)
     }
 
     fn speech(&self, config: &TrainConfig) -> Result<Speech> {
