@@ -9,15 +9,15 @@ What it does
   1. takes neutral recordings of training actors, as many men as women, none of them in --leave-out,
   2. has them said by `models/examples/perform.rs` in voices of the pack, or in their own, with numbers that CMA-ES
      (Hansen 2016) proposes,
-  3. asks two ears, each fitted on natural acted speech of other actors: Moonshine's encoder and the hidden values of
-     Resemblyzer's network. The wanted feeling shall be probable to both, and more so with each half of the strength,
+  3. asks three ears, each fitted on natural acted speech of other actors: Moonshine's encoder, the hidden values of
+     Resemblyzer's network, and what phonetics measures of a voice. The wanted feeling shall be probable to all, and more so with each half of the strength,
   4. takes away for words lost, for likeness lost beyond --likeness, and a little for numbers far from nothing. Words are asked
      of Moonshine's decoder: how probable it finds, in what is said, what it hears in the recording itself. Readers are said for that, too.
 
 Whisper's encoder and openSMILE, the ears of judge.py, have no part in it.
 
 Set-up
-  V/bin/pip install -r models/scripts/requirements-judges.txt cma==4.5.0, and Moonshine's weights as teacher.py tells
+  V/bin/pip install -r models/scripts/requirements-judges.txt cma==4.5.0 praat-parselmouth==0.4.7, and Moonshine's weights as teacher.py tells
   cargo build --release -p mien-models --example perform
 
 Use
@@ -40,7 +40,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_judge import CLASSES, RATE, acted, copies, emotions_of, english, fitted, speech_alone
+from emotion_judge import CLASSES, RATE, acted, copies, emotions_of, english, fitted, mel_bands, speech_alone
 from judge import load
 
 # Name, unit of one step of the search, least and most: what a voice bears without breaking.
@@ -66,12 +66,13 @@ NUMBERS = [
     ("breath", 0.4, -0.6, 0.5),
 ]
 # The ears hear no level, and a converted voice has few takes that sound like either; so that the search does not turn
-# round what is known of feelings (Juslin and Laukka 2003, table 7), some numbers keep their sign.
+# round what is known of feelings (Juslin and Laukka 2003, table 7), some numbers keep their sign. Loudness lies between that of the neutral
+# take and that of strong acting (docs/emotion.md, "Level"): what is quiet is nearer to the room, and ears that hear no level like that.
 KNOWN = {
-    "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.2, 2.0), "tilt": (-0.2, 0.35)},
-    "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-2.0, -0.4), "tilt": (-0.4, 0.1)},
-    "angry": {"pitch_shift": (0.0, 0.6), "loudness_shift": (0.6, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
-    "fearful": {"pitch_shift": (0.1, 0.9), "loudness_shift": (-0.8, 0.8)},
+    "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.4, 2.0), "tilt": (-0.2, 0.35)},
+    "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-0.7, 0.3), "tilt": (-0.4, 0.1)},
+    "angry": {"pitch_shift": (0.0, 0.6), "loudness_shift": (0.8, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
+    "fearful": {"pitch_shift": (0.1, 0.9), "loudness_shift": (0.0, 1.5)},
 }
 OUT_RATE = 24_000
 # Actors that are converted, recordings of each, renderings that one proposal is judged by, and how many of those are
@@ -106,7 +107,7 @@ class Moonshine:
     """Mean, spread and mean change of the recogniser's 288 values. Weighs most: it agrees with Whisper's encoder about
     converted speech (correlation of log probabilities 0.7 to 0.8, both fitted with copies), Resemblyzer less (0.4 to 0.6)."""
 
-    name, penalty, weight = "moonshine", 3e-3, 0.85
+    name, penalty, weight = "moonshine", 3e-3, 0.65
     # Tokens of its vocabulary, and more than any recording here has.
     begin, end, longest = 1, 2, 100
 
@@ -178,6 +179,100 @@ class Resemblyzer:
         return self.network.embed_utterance(self.prepare(sound, source_sr=RATE))
 
 
+class Acoustics:
+    """What phonetics measures, by Praat's algorithms (Boersma and Weenink): pitch and its movement, jitter, shimmer, harmonicity, formants, level and
+    its movement, cepstra of voiced and unvoiced sounds. Knows no network: it hears what theirs do not."""
+
+    name, penalty, weight = "acoustics", 3e-2, 0.2
+    hop, cepstra = 0.01, 14
+    # Nepers of power under the loudest frame at which speech ends.
+    speech = 9.0
+
+    def __init__(self, _):
+        pass
+
+    def describe(self, sound):
+        import parselmouth
+
+        praat = parselmouth.Sound(sound.astype(np.float64), RATE)
+        pitch = praat.to_pitch_ac(time_step=self.hop, pitch_floor=70.0, pitch_ceiling=700.0)
+        hz = pitch.selected_array["frequency"]
+        octaves = np.log2(np.maximum(hz, 1.0))
+        values = [*self._pitch(octaves, hz > 0), *self._voice(praat, pitch), *self._formants(praat, pitch.xs()[hz > 0])]
+        return np.nan_to_num(np.array([*values, *self._spectrum(sound, pitch.xs(), octaves, hz > 0)], np.float32), posinf=0.0, neginf=0.0)
+
+    def _pitch(self, octaves, voiced):
+        heard = octaves[voiced] if voiced.any() else np.zeros(1)
+        middle = np.median(heard)
+        steps = np.diff(octaves)[voiced[1:] & voiced[:-1]]
+        edges = np.diff(np.concatenate([[0], voiced.astype(int), [0]]))
+        stretches = list(zip(np.where(edges == 1)[0], np.where(edges == -1)[0]))
+        lengths = [(end - begin) * self.hop for begin, end in stretches]
+        slopes = [np.polyfit(np.arange(e - b) * self.hop, octaves[b:e], 1)[0] for b, e in stretches if e - b >= 8]
+        smooth = lambda values: np.convolve(np.pad(values, 5, mode="edge"), np.ones(11) / 11, "valid")
+        wobble = [np.std(octaves[b:e] - smooth(octaves[b:e])) for b, e in stretches if e - b >= 12]
+        return [
+            middle, heard.mean() - middle, heard.std(), *(np.percentile(heard, [10, 90]) - middle),
+            *(f(steps) if len(steps) else 0.0 for f in (lambda x: np.abs(x).mean(), np.std, lambda x: x[x > 0].sum() / len(octaves))),
+            voiced.mean(), len(stretches) / (len(octaves) * self.hop),
+            *(f(values) if values else 0.0 for values in (lengths, slopes) for f in (np.mean, np.std)),
+            np.mean(wobble) if wobble else 0.0,
+        ]  # fmt: skip
+
+    def _voice(self, praat, pitch):
+        from parselmouth import PraatError
+        from parselmouth.praat import call
+
+        # Praat's own defaults: shortest and longest period, and how far two periods and two amplitudes may differ.
+        periods, amplitude = (0.0, 0.0, 1e-4, 0.02, 1.3), 1.6
+        try:
+            pulses = call([praat, pitch], "To PointProcess (cc)")
+            measured = [call(pulses, f"Get jitter ({kind})", *periods) for kind in ("local", "rap")]
+            measured += [call([praat, pulses], f"Get shimmer ({kind})", *periods, amplitude) for kind in ("local", "apq3")]
+        except PraatError:
+            measured = [0.0] * 4
+        harmonic = praat.to_harmonicity_ac(self.hop).values[0]
+        harmonic = harmonic[harmonic > -100.0]
+        harmonic = harmonic if len(harmonic) else np.zeros(1)
+        return [
+            *np.log(np.maximum(np.nan_to_num(measured), 1e-4)),
+            harmonic.mean(), harmonic.std(), *np.percentile(harmonic, [10, 50, 90]),
+        ]  # fmt: skip
+
+    def _formants(self, praat, times):
+        formants = praat.to_formant_burg(time_step=self.hop, max_number_of_formants=5, maximum_formant=5300.0)
+        values = []
+        for number in (1, 2, 3):
+            for of in (formants.get_value_at_time, formants.get_bandwidth_at_time):
+                hz = np.array([of(number, time) for time in times])
+                octaves = np.log2(np.maximum(hz[np.isfinite(hz)], 1.0)) if np.isfinite(hz).any() else np.zeros(1)
+                values += [np.median(octaves), octaves.std()]
+        return values
+
+    def _spectrum(self, sound, times, octaves, voiced):
+        import librosa
+        from scipy.fft import dct
+
+        spectrum = np.abs(librosa.stft(sound, n_fft=512, hop_length=int(RATE * self.hop))) ** 2
+        mel = np.log(mel_bands(512)[0] @ spectrum + 1e-7).T
+        level = np.log(spectrum.sum(0) + 1e-7)
+        speech = level > level.max() - self.speech
+        cepstra = dct(mel - level[:, None], norm="ortho")[:, : self.cepstra]
+        # Praat's first frame lies in the middle of its first window.
+        frames = np.minimum(np.round(times / self.hop).astype(int), len(level) - 1)
+        sung = np.zeros(len(level))
+        sung[frames[voiced]] = octaves[voiced]
+        vowels, rest = speech & (sung > 0), speech & (sung == 0)
+        of = lambda mask: cepstra[mask] if mask.any() else cepstra
+        loud = level[speech]
+        slope = lambda values: np.polyfit(level[vowels], values, 1)[0] if vowels.sum() > 10 else 0.0
+        return [
+            loud.std(), *(np.percentile(loud, [10, 90]) - np.median(loud)), *(f(np.diff(level)) for f in (lambda x: np.abs(x).mean(), np.std)), speech.mean(),
+            *of(vowels).mean(0), *of(vowels).std(0), *np.abs(np.diff(cepstra, axis=0)).mean(0), *of(rest).mean(0),
+            slope(cepstra[vowels, 1]), slope(sung[vowels]),
+        ]  # fmt: skip
+
+
 def pooled(values):
     return np.concatenate([values.mean(0), values.std(0), np.abs(np.diff(values, axis=0)).mean(0)])
 
@@ -186,7 +281,7 @@ class Listeners:
     """The ears, fitted on `rows`."""
 
     def __init__(self, root, rows, moonshine, cache):
-        self.ears = [ear(moonshine) for ear in (Moonshine, Resemblyzer)]
+        self.ears = [ear(moonshine) for ear in (Moonshine, Resemblyzer, Acoustics)]
         feelings = np.array([row["emotion"] for row in rows])
         speakers = np.array([row["speaker"] for row in rows])
         random = np.random.default_rng(0)

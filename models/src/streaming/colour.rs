@@ -1,5 +1,6 @@
 //! What a pack does to its voices' colour, and a feeling to that of the sound: tilt, formants, how sharp both are, breath. Few numbers, each
-//! with a meaning, which act on the mel of each frame; what cannot be said so is left to the emotion adapter.
+//! with a meaning, which act on the mel of each frame and leave its power alone: level is the prosody's. What cannot be said so is left
+//! to the emotion adapter.
 
 use std::sync::LazyLock;
 
@@ -20,7 +21,7 @@ pub struct EmotionColour {
     pub formants: f32,
     /// Natural log of the factor on formants over valleys: above 0 clearer, below 0 muffled.
     pub contrast: f32,
-    /// Share of what changes within 50 ms that is added again: above 0 crisper, below 0 slurred.
+    /// Share of what changes within 50 ms in the shape of the spectrum that is added again: above 0 crisper, below 0 slurred.
     pub sharpness: f32,
     /// Natural log of the factor on the noise in voiced sounds.
     pub breath: f32,
@@ -100,7 +101,15 @@ impl Colour {
         if colour.formants.abs() > 1e-3 {
             formant::shift(mel, colour.formants);
         }
+        let lost = (loudness_of(&before) - loudness_of(mel)) * MEL_SCALE as f32;
+        mel.iter_mut().for_each(|v| *v += lost);
     }
+}
+
+/// Natural log of the power of a normalised log mel, but for a constant.
+fn loudness_of(mel: &[f32; BANDS]) -> f32 {
+    let power: f32 = mel.iter().map(|v| (v / MEL_SCALE as f32).exp()).sum();
+    power.ln()
 }
 
 /// Each band's mean with those around it.
@@ -151,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn contrast_lifts_peaks_and_sharpness_lifts_onsets() {
+    fn contrast_lifts_peaks_and_sharpness_what_changes() {
         let mut peak = [0.0; BANDS];
         peak[40] = 1.0;
         let clear = EmotionColour {
@@ -159,24 +168,34 @@ mod tests {
             ..EmotionColour::NONE
         };
         let seen = shaped(clear, 0.0, &[peak; 2]);
-        assert!(
-            seen[40] > 1.4 && seen[42] < 0.0,
-            "{} {}",
-            seen[40],
-            seen[42]
-        );
+        assert!(seen[40] - seen[90] > 1.4, "{}", seen[40] - seen[90]);
+        assert!(seen[42] < seen[90], "{} {}", seen[42], seen[90]);
         let crisp = EmotionColour {
             sharpness: 1.0,
             ..EmotionColour::NONE
         };
-        let burst = shaped(crisp, 0.0, &[[-4.0; BANDS], [0.5; BANDS]]);
-        assert!(
-            burst[10] <= 0.5 + MOST_SHARP * MEL_SCALE as f32,
-            "{}",
-            burst[10]
-        );
-        let onset = shaped(crisp, 0.0, &[[0.3; BANDS], [0.5; BANDS]]);
-        let steady = shaped(crisp, 0.0, &[[0.5; BANDS]; 60]);
-        assert!(onset[10] > 0.65 && (steady[10] - 0.5).abs() < 1e-3);
+        let over = |frame: [f32; BANDS]| frame[40] - frame[90];
+        let onset = over(shaped(crisp, 0.0, &[[0.0; BANDS], peak]));
+        let most = 1.0 + MOST_SHARP * MEL_SCALE as f32;
+        assert!(1.2 < onset && onset <= most + 1e-3, "{onset}");
+        let steady = over(shaped(crisp, 0.0, &[peak; 60]));
+        assert!((steady - 1.0).abs() < 1e-3, "{steady}");
+    }
+
+    #[test]
+    fn no_colour_changes_the_power_of_a_frame() {
+        let frame = |t: usize| std::array::from_fn(|b| ((b + 9 * t) as f32 * 0.21).sin() - b as f32 * 0.01);
+        let colour = EmotionColour {
+            tilt: -0.3,
+            tilt_follow: 0.1,
+            formants: 1.0,
+            contrast: -0.3,
+            sharpness: -0.4,
+            breath: 0.2,
+        };
+        let frames: [_; 5] = std::array::from_fn(frame);
+        let (said, meant) = (shaped(colour, 1.0, &frames), frames[4]);
+        assert_ne!(said, meant);
+        assert!((loudness_of(&said) - loudness_of(&meant)).abs() < 1e-3);
     }
 }
