@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn no_colour_changes_the_power_of_a_frame() {
-        let frame = |t: usize| std::array::from_fn(|b| ((b + 9 * t) as f32 * 0.21).sin() - b as f32 * 0.01);
+        let frame =
+            |t: usize| std::array::from_fn(|b| ((b + 9 * t) as f32 * 0.21).sin() - b as f32 * 0.01);
         let colour = EmotionColour {
             tilt: -0.3,
             tilt_follow: 0.1,
