@@ -158,7 +158,7 @@ impl<'a> Offline<'a> {
             let weights = Tensor::from_slice(&weights).reshape([1, EMOTIONS.len() as i64]);
             mel = &mel + adapter.change(&hidden, &mel, &prosody, &weights) * timbre;
         }
-        mel = coloured(&mel, &score);
+        mel = coloured(&mel, &score, own);
         let hop = FRAME as i64;
         let source = SourceSpectra {
             pulses: Tensor::from_slice(&score.pulses).reshape([1, steps, hop]),
@@ -239,13 +239,13 @@ impl<'a> Offline<'a> {
     }
 }
 
-/// A mel `[1, frames, MEL]` in each frame's colour.
-fn coloured(mel: &Tensor, score: &Score) -> Tensor {
+/// A mel `[1, frames, MEL]` in each frame's colour. `own`: see [`Colour::shape`].
+fn coloured(mel: &Tensor, score: &Score, own: f32) -> Tensor {
     let mut colour = Colour::default();
     let mut values = samples_of(mel);
     let frames = values.as_chunks_mut::<BANDS>().0.iter_mut();
     for (frame, (now, &stress)) in frames.zip(score.colour.iter().zip(&score.stress)) {
-        colour.shape(frame, now, stress);
+        colour.shape(frame, now, stress, own);
     }
     Tensor::from_slice(&values).reshape(mel.size())
 }

@@ -1,6 +1,6 @@
 //! What a pack does to its voices' colour, and a feeling to that of the sound: tilt, formants, how sharp both are, breath. Few numbers, each
-//! with a meaning, which act on the mel of each frame and leave its power alone: level is the prosody's. What cannot be said so is left
-//! to the emotion adapter.
+//! with a meaning, which act on the mel of each frame; what cannot be said so is left to the emotion adapter. In one's own voice they leave a
+//! frame's power alone: there its level is the performer's.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ pub struct EmotionColour {
     pub formants: f32,
     /// Natural log of the factor on formants over valleys: above 0 clearer, below 0 muffled.
     pub contrast: f32,
-    /// Share of what changes within 50 ms in the shape of the spectrum that is added again: above 0 crisper, below 0 slurred.
+    /// Share of what changes within 50 ms that is added again: above 0 crisper, below 0 slurred.
     pub sharpness: f32,
     /// Natural log of the factor on the noise in voiced sounds.
     pub breath: f32,
@@ -80,8 +80,9 @@ pub struct Colour {
 }
 
 impl Colour {
-    /// Colours a frame's normalised log mel. `stress`: see [`super::ProsodyMapper::stress`].
-    pub fn shape(&mut self, mel: &mut [f32; BANDS], colour: &EmotionColour, stress: f32) {
+    /// Colours a frame's normalised log mel. `stress`: see [`super::ProsodyMapper::stress`]; `own`: share of the speaker's own voice,
+    /// 0 to 1, by which the frame's power stays what it was.
+    pub fn shape(&mut self, mel: &mut [f32; BANDS], colour: &EmotionColour, stress: f32, own: f32) {
         let slow = self.slow.get_or_insert(*mel);
         slow.iter_mut()
             .zip(mel.iter())
@@ -101,8 +102,10 @@ impl Colour {
         if colour.formants.abs() > 1e-3 {
             formant::shift(mel, colour.formants);
         }
-        let lost = (loudness_of(&before) - loudness_of(mel)) * MEL_SCALE as f32;
-        mel.iter_mut().for_each(|v| *v += lost);
+        if own > 0.0 {
+            let lost = (loudness_of(&before) - loudness_of(mel)) * MEL_SCALE as f32 * own;
+            mel.iter_mut().for_each(|v| *v += lost);
+        }
     }
 }
 
@@ -133,7 +136,7 @@ mod tests {
         let mut last = [0.0; BANDS];
         for frame in frames {
             last = *frame;
-            state.shape(&mut last, &colour, stress);
+            state.shape(&mut last, &colour, stress, 1.0);
         }
         last
     }
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn no_colour_changes_the_power_of_a_frame() {
+    fn in_ones_own_voice_no_colour_changes_the_power_of_a_frame() {
         let frame =
             |t: usize| std::array::from_fn(|b| ((b + 9 * t) as f32 * 0.21).sin() - b as f32 * 0.01);
         let colour = EmotionColour {

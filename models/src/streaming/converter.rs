@@ -322,7 +322,7 @@ impl Converter {
             mel.contiguous().copy_data(&mut values, BANDS);
             if coloured {
                 let stress = self.prosody.stress();
-                self.colour.shape(&mut values, &said.colour, stress);
+                self.colour.shape(&mut values, &said.colour, stress, own);
             }
             if controls.formant_semitones != 0.0 {
                 formant::shift(&mut values, controls.formant_semitones);
