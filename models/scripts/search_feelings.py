@@ -66,8 +66,8 @@ NUMBERS = [
     ("breath", 0.4, -0.6, 0.5),
 ]
 # The ears hear no level, and a converted voice has few takes that sound like either; so that the search does not turn
-# round what is known of feelings (Juslin and Laukka 2003, table 7), some numbers keep their sign. Loudness lies between that of the neutral
-# take and that of strong acting (docs/emotion.md, "Level"): what is quiet is nearer to the room, and ears that hear no level like that.
+# round what is known of feelings (Juslin and Laukka 2003, table 7), some numbers keep their sign. Sadness is at most 3 dB softer than
+# the neutral take, the others no softer, as strong acting is (docs/emotion.md, "Level"): what is quiet is nearer to the room, which ears without level like.
 KNOWN = {
     "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.4, 2.0), "tilt": (-0.2, 0.35)},
     "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-0.7, 0.3), "tilt": (-0.4, 0.1)},
@@ -197,9 +197,14 @@ class Acoustics:
         praat = parselmouth.Sound(sound.astype(np.float64), RATE)
         pitch = praat.to_pitch_ac(time_step=self.hop, pitch_floor=70.0, pitch_ceiling=700.0)
         hz = pitch.selected_array["frequency"]
-        octaves = np.log2(np.maximum(hz, 1.0))
-        values = [*self._pitch(octaves, hz > 0), *self._voice(praat, pitch), *self._formants(praat, pitch.xs()[hz > 0])]
-        return np.nan_to_num(np.array([*values, *self._spectrum(sound, pitch.xs(), octaves, hz > 0)], np.float32), posinf=0.0, neginf=0.0)
+        voiced, octaves, times = hz > 0, np.log2(np.maximum(hz, 1.0)), pitch.xs()
+        values = [
+            *self._pitch(octaves, voiced),
+            *self._voice(praat, pitch),
+            *self._formants(praat, times[voiced]),
+            *self._spectrum(sound, times, octaves, voiced),
+        ]
+        return np.nan_to_num(np.array(values, np.float32), posinf=0.0, neginf=0.0)
 
     def _pitch(self, octaves, voiced):
         heard = octaves[voiced] if voiced.any() else np.zeros(1)

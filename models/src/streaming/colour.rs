@@ -109,7 +109,7 @@ impl Colour {
     }
 }
 
-/// Natural log of the power of a normalised log mel, but for a constant.
+/// Natural log of the power of a whole normalised log mel, but for a constant; [`crate::networks::loudness`] is that of what is below 8 kHz.
 fn loudness_of(mel: &[f32; BANDS]) -> f32 {
     let power: f32 = mel.iter().map(|v| (v / MEL_SCALE as f32).exp()).sum();
     power.ln()
@@ -131,12 +131,22 @@ fn averaged(mel: &[f32; BANDS]) -> [f32; BANDS] {
 mod tests {
     use super::*;
 
+    /// The last of `frames` in a voice of the pack.
     fn shaped(colour: EmotionColour, stress: f32, frames: &[[f32; BANDS]]) -> [f32; BANDS] {
+        shaped_in(0.0, colour, stress, frames)
+    }
+
+    fn shaped_in(
+        own: f32,
+        colour: EmotionColour,
+        stress: f32,
+        frames: &[[f32; BANDS]],
+    ) -> [f32; BANDS] {
         let mut state = Colour::default();
         let mut last = [0.0; BANDS];
         for frame in frames {
             last = *frame;
-            state.shape(&mut last, &colour, stress, 1.0);
+            state.shape(&mut last, &colour, stress, own);
         }
         last
     }
@@ -163,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn contrast_lifts_peaks_and_sharpness_what_changes() {
+    fn contrast_lifts_peaks_and_sharpness_lifts_onsets() {
         let mut peak = [0.0; BANDS];
         peak[40] = 1.0;
         let clear = EmotionColour {
@@ -171,18 +181,25 @@ mod tests {
             ..EmotionColour::NONE
         };
         let seen = shaped(clear, 0.0, &[peak; 2]);
-        assert!(seen[40] - seen[90] > 1.4, "{}", seen[40] - seen[90]);
-        assert!(seen[42] < seen[90], "{} {}", seen[42], seen[90]);
+        assert!(
+            seen[40] > 1.4 && seen[42] < 0.0,
+            "{} {}",
+            seen[40],
+            seen[42]
+        );
         let crisp = EmotionColour {
             sharpness: 1.0,
             ..EmotionColour::NONE
         };
-        let over = |frame: [f32; BANDS]| frame[40] - frame[90];
-        let onset = over(shaped(crisp, 0.0, &[[0.0; BANDS], peak]));
-        let most = 1.0 + MOST_SHARP * MEL_SCALE as f32;
-        assert!(1.2 < onset && onset <= most + 1e-3, "{onset}");
-        let steady = over(shaped(crisp, 0.0, &[peak; 60]));
-        assert!((steady - 1.0).abs() < 1e-3, "{steady}");
+        let burst = shaped(crisp, 0.0, &[[-4.0; BANDS], [0.5; BANDS]]);
+        assert!(
+            burst[10] <= 0.5 + MOST_SHARP * MEL_SCALE as f32,
+            "{}",
+            burst[10]
+        );
+        let onset = shaped(crisp, 0.0, &[[0.3; BANDS], [0.5; BANDS]]);
+        let steady = shaped(crisp, 0.0, &[[0.5; BANDS]; 60]);
+        assert!(onset[10] > 0.65 && (steady[10] - 0.5).abs() < 1e-3);
     }
 
     #[test]
@@ -198,7 +215,7 @@ mod tests {
             breath: 0.2,
         };
         let frames: [_; 5] = std::array::from_fn(frame);
-        let (said, meant) = (shaped(colour, 1.0, &frames), frames[4]);
+        let (said, meant) = (shaped_in(1.0, colour, 1.0, &frames), frames[4]);
         assert_ne!(said, meant);
         assert!((loudness_of(&said) - loudness_of(&meant)).abs() < 1e-3);
     }
