@@ -225,7 +225,7 @@ impl<'a> Offline<'a> {
             score.hush.push(hush(sung.loudness));
             score.effort.push(sung.effort);
             score.acted.push(mapper.acted(voicing));
-            let hop = source.next_hop_creaking(sung.f0_hz, creak);
+            let hop = source.next_hop_creaking(sung.f0_hz, sung.unevenness, creak);
             score.pulses.extend(hop.pulses);
             let voice = self.pack.networks.colour;
             let colour = voice.with_feeling(target.own, mapper.colour());

@@ -12,7 +12,7 @@ use crate::networks::{
     CENTRE, MEL, PROSODY, SourceSpectra, loudness, normalise_mel, prosody_features,
 };
 use crate::pack::LoadedPack;
-use crate::streaming::{Converter, DELAY_SAMPLES, Source};
+use crate::streaming::{Converter, DELAY_SAMPLES, Source, Unevenness};
 use crate::train::features::Features;
 
 /// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
@@ -56,7 +56,7 @@ pub fn resynthesise(pack: &LoadedPack, sound: &[f32]) -> Vec<f32> {
     for ((frame, pitch), creak) in features.mel.iter().zip(&features.pitch).zip(creaks) {
         let bands: Vec<f32> = frame.iter().map(|v| v.to_f32()).collect();
         prosody.extend(prosody_features(pitch[0], pitch[1], loudness(&bands)));
-        let hop = source.next_hop_creaking(pitch[0], creak);
+        let hop = source.next_hop_creaking(pitch[0], Unevenness::default(), creak);
         pulses.extend(hop.pulses);
         noise.extend(hop.noise);
     }

@@ -340,7 +340,9 @@ impl Converter {
         controls: &Controls,
     ) -> [f32; FRAME] {
         let (sung, voicing) = (said.sung, said.pitch.voicing);
-        let hop = self.source.next_hop_creaking(sung.f0_hz, creak);
+        let hop = self
+            .source
+            .next_hop_creaking(sung.f0_hz, sung.unevenness, creak);
         let shape = [1, 1, FRAME as i64];
         let source = SourceSpectra {
             pulses: Tensor::from_slice(&hop.pulses).reshape(shape),

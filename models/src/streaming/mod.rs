@@ -3,6 +3,7 @@
 mod articulation;
 mod colour;
 mod converter;
+mod cycles;
 mod formant;
 mod level;
 mod prosody;
@@ -13,6 +14,7 @@ pub use articulation::Articulation;
 pub use colour::{Colour, EmotionColour};
 pub use converter::{Converter, DELAY_SAMPLES};
 pub(crate) use converter::{NOISE_SEED, added, glide_emotions, hush, wanted_emotions};
+pub use cycles::Unevenness;
 pub use level::AutoLevel;
 pub use prosody::{EmotionProsody, Feelings, PROSODY_DEFAULTS, PitchTarget, ProsodyMapper};
 pub use source::{Hop, Source};

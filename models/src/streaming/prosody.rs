@@ -4,7 +4,7 @@
 use mien_face::{Controls, EMOTIONS};
 use serde::{Deserialize, Serialize};
 
-use super::EmotionColour;
+use super::{EmotionColour, Unevenness};
 use crate::networks::ActingWeights;
 
 /// What one emotion does to delivery at full strength, relative to the speaker's neutral one.
@@ -31,6 +31,12 @@ pub struct EmotionProsody {
     pub vibrato: f32,
     /// Random change of pitch from frame to frame (10 ms), standard deviation in octaves.
     pub jitter: f32,
+    /// Breaks of the voice in a second of voiced speech: within 80 ms pitch cracks upwards and comes back, and the voice is weak.
+    pub breaks: f32,
+    /// Random difference between the lengths of the voice's cycles, standard deviation as a share; their strengths differ with it.
+    pub perturbation: f32,
+    /// Fluttering of the voice's cycles, 0 to 1: the roughness of pressed and of screaming voices. More on what is stressed.
+    pub roughness: f32,
     /// Natural log of the factor on what the emotion adapter does to the sound.
     pub timbre: f32,
     /// Factor on the mean change that acting makes of the content ([`crate::networks::ActedContent`]), and on what it changes
@@ -56,6 +62,9 @@ impl EmotionProsody {
             (&mut self.tremor, other.tremor),
             (&mut self.vibrato, other.vibrato),
             (&mut self.jitter, other.jitter),
+            (&mut self.breaks, other.breaks),
+            (&mut self.perturbation, other.perturbation),
+            (&mut self.roughness, other.roughness),
             (&mut self.timbre, other.timbre),
             (&mut self.acting, other.acting),
             (&mut self.acting_slope, other.acting_slope),
@@ -140,6 +149,9 @@ const fn emotion(
         effort: 0.0,
         vibrato: 0.0,
         jitter: 0.0,
+        breaks: 0.0,
+        perturbation: 0.0,
+        roughness: 0.0,
         timbre: 0.0,
         acting: 0.0,
         acting_slope: 0.0,
@@ -171,6 +183,17 @@ const PHRASE_SECONDS: f32 = 2.0;
 const ACTED_UNVOICED: f32 = 0.5;
 /// Rate of [`EmotionProsody::vibrato`] in Hz: that of a trembling voice (Titze 1994 has 4 to 6 Hz).
 const TREMBLE_HZ: f32 = 5.5;
+/// Frames of a break, how far pitch cracks in it, in octaves, and how much weaker the voice is, in nepers of power.
+const BREAK_FRAMES: u32 = 8;
+const BREAK_OCTAVES: f32 = 0.4;
+const BREAK_WEAKER: f32 = 1.5;
+/// Voiced frames before a voice may break.
+const BREAK_AFTER: u32 = 4;
+/// How much rougher what is a neper over the mean is said, and the most.
+const ROUGH_STRESS: f32 = 0.4;
+const ROUGH_MOST: f32 = 0.95;
+/// Most that lengths of cycles differ: hoarse voices have 3 to 4 %.
+const PERTURBED_MOST: f32 = 0.04;
 
 /// Running statistics of one stream and the mapping.
 #[derive(Clone, Debug)]
@@ -189,6 +212,9 @@ pub struct ProsodyMapper {
     presence: f32,
     phrase: f32,
     unvoiced: u32,
+    voiced: u32,
+    /// Frames that are left of a break.
+    breaking: u32,
     random: u32,
 }
 
@@ -217,6 +243,8 @@ pub struct Sung {
     pub loudness: f32,
     /// How much louder it is meant, see [`EmotionProsody::effort`].
     pub effort: f32,
+    /// How unlike the voice's cycles are.
+    pub unevenness: Unevenness,
 }
 
 impl ProsodyMapper {
@@ -237,6 +265,8 @@ impl ProsodyMapper {
             presence: 0.0,
             phrase: 0.0,
             unvoiced: 0,
+            voiced: 0,
+            breaking: 0,
             random: 0x9e37_79b9,
         }
     }
@@ -306,12 +336,19 @@ impl ProsodyMapper {
         let shift = match_shift + controls.pitch_semitones / 12.0;
         self.glide(&wanted, shift);
         let e = self.effect;
+        let cracked = self.cracked(voiced, e.breaks);
         let sung_pitch = if voiced {
             let spread = (pitch - self.pitch_mean) * controls.intonation * e.pitch_range.exp();
             let micro = self.tremor(e.tremor) + self.jitter(e.jitter) + self.vibrato(e.vibrato);
             let tune =
                 e.accent * self.stress + e.phrase_slope * (self.phrase - PHRASE_SECONDS / 2.0);
-            let moved = self.pitch_mean + spread + self.shift + e.pitch_shift + tune + micro;
+            let moved = self.pitch_mean
+                + spread
+                + self.shift
+                + e.pitch_shift
+                + tune
+                + micro
+                + BREAK_OCTAVES * cracked;
             moved.exp2().clamp(50.0, 1000.0)
         } else {
             0.0
@@ -320,11 +357,17 @@ impl ProsodyMapper {
         self.presence = ((loudness - self.loudness_mean + 7.0) / 3.0).clamp(0.0, 1.0);
         let spread =
             (loudness - self.loudness_mean).clamp(-5.0, 3.0) * (e.loudness_range.exp() - 1.0);
-        let loudness = loudness + self.presence * (e.loudness_shift + spread);
+        let weaker = BREAK_WEAKER * cracked;
+        let loudness = loudness + self.presence * (e.loudness_shift + spread - weaker);
         Sung {
             f0_hz: sung_pitch,
             loudness,
             effort: self.presence * e.effort,
+            unevenness: Unevenness {
+                perturbation: e.perturbation.clamp(0.0, PERTURBED_MOST),
+                roughness: (e.roughness * (1.0 + ROUGH_STRESS * self.stress))
+                    .clamp(0.0, ROUGH_MOST),
+            },
         }
     }
 
@@ -375,6 +418,26 @@ impl ProsodyMapper {
         let noise = self.noise();
         self.wander = 0.7 * self.wander + noise;
         self.wander * depth
+    }
+
+    /// How far the voice is in a break, 0 to 1. `rate`: breaks a second of voiced speech.
+    fn cracked(&mut self, voiced: bool, rate: f32) -> f32 {
+        self.voiced = if voiced { self.voiced + 1 } else { 0 };
+        if !voiced {
+            self.breaking = 0;
+            return 0.0;
+        }
+        if self.breaking > 0 {
+            self.breaking -= 1;
+        } else if rate > 1e-3 && self.voiced > BREAK_AFTER {
+            let chance = self.noise() * 0.5 + 0.5;
+            // The share of frames in which one begins, so that `rate` begin in a second that has none besides.
+            if chance < rate * 0.01 {
+                self.breaking = BREAK_FRAMES;
+            }
+        }
+        let left = self.breaking as f32 / BREAK_FRAMES as f32;
+        (std::f32::consts::PI * left).sin().powi(2)
     }
 
     /// White noise of that standard deviation.
@@ -573,6 +636,47 @@ mod tests {
         assert!((21..=23).contains(&crossings), "{crossings}");
         let most = tune[400..].iter().fold(0.0, |a: f32, b| a.max(b.abs()));
         assert!((most - 0.02).abs() < 2e-3, "{most}");
+    }
+
+    #[test]
+    fn a_breaking_voice_cracks_upwards_so_often_and_comes_back() {
+        let feeling = EmotionProsody {
+            breaks: 2.0,
+            ..EmotionProsody::default()
+        };
+        let tune = tune(feeling, |_| Some(-6.0));
+        let begun = |w: &[f32]| w[0] < 1e-3 && w[1] >= 1e-3;
+        let breaks = tune.windows(2).filter(|w| begun(w)).count();
+        assert!((10..=30).contains(&breaks), "{breaks} in 10 s");
+        let most = tune.iter().fold(0.0, |a: f32, &b| a.max(b));
+        assert!((most - BREAK_OCTAVES).abs() < 1e-3, "{most}");
+        assert!(tune.iter().all(|&octaves| octaves > -1e-3));
+        let still = tune.iter().filter(|&&octaves| octaves < 1e-3).count();
+        assert!(still > 700, "{still}");
+    }
+
+    #[test]
+    fn roughness_follows_stress_and_strength() {
+        let mut mapper = ProsodyMapper::new(
+            [EmotionProsody {
+                roughness: 0.5,
+                ..EmotionProsody::default()
+            }; EMOTIONS.len()],
+        );
+        let mut sung = |weight, loudness| {
+            let target = PitchTarget::of_voice(150.0);
+            let mut emotions = [0.0; EMOTIONS.len()];
+            emotions[2] = weight;
+            let sung = |_| mapper.map(150.0, loudness, target, &emotions, &controls());
+            (0..20).map(sung).last().unwrap().unevenness.roughness
+        };
+        (0..40).for_each(|_| {
+            sung(1.0, -6.0);
+        });
+        assert!((sung(1.0, -6.0) - 0.5).abs() < 0.02);
+        assert!(sung(1.0, -4.0) > 0.6);
+        assert!((sung(0.5, -6.0) - 0.25).abs() < 0.05);
+        assert!(sung(0.0, -6.0) < 1e-3);
     }
 
     #[test]

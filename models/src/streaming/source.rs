@@ -7,6 +7,8 @@ use std::f64::consts::TAU;
 use mien_dsp::creak::CreakFrame;
 use mien_face::{FRAME, SAMPLE_RATE};
 
+use super::cycles::{Cycles, Unevenness};
+
 /// Highest frequency that the pulse train holds, in Hz; a little under half the sample rate.
 const TOP_HZ: f64 = 11_800.0;
 /// Power of the noise that stays beneath creak's pulses; it was 1.
@@ -22,9 +24,9 @@ const MOST_SPACING: usize = 345;
 /// noise comes from a seeded generator, so that the same input always gives the same bits.
 #[derive(Clone, Debug)]
 pub struct Source {
-    phase: f64,
     f0_hz: f64,
     level: f64,
+    cycles: Cycles,
     /// How far the noise has made place for creak, 0 to 1.
     creak: f32,
     noise: u64,
@@ -46,9 +48,9 @@ impl Source {
         // An all-zero state would stay zero for ever.
         let seed = seed | 1;
         Self {
-            phase: 0.0,
             f0_hz: 150.0,
             level: 0.0,
+            cycles: Cycles::default(),
             creak: 0.0,
             noise: seed,
             seed,
@@ -60,11 +62,16 @@ impl Source {
         *self = Self::new(self.seed);
     }
 
-    /// [`Self::next_hop`] with the pulses of `creak` in the noise where it is unvoiced from end to end. All else is the same to
-    /// the bit.
-    pub fn next_hop_creaking(&mut self, f0_hz: f32, creak: &CreakFrame) -> Hop {
+    /// [`Self::next_hop`], as uneven as told and with the pulses of `creak` in the noise where it is unvoiced from end to
+    /// end. All else is the same to the bit.
+    pub fn next_hop_creaking(
+        &mut self,
+        f0_hz: f32,
+        unevenness: Unevenness,
+        creak: &CreakFrame,
+    ) -> Hop {
         let silent = self.level == 0.0 && f0_hz <= 0.0;
-        let mut hop = self.next_hop(f0_hz);
+        let mut hop = self.hop(f0_hz, unevenness);
         if !silent {
             self.creak = 0.0;
             return hop;
@@ -85,6 +92,10 @@ impl Source {
 
     /// The hop that ends at the moment whose pitch is `f0_hz` (0: unvoiced).
     pub fn next_hop(&mut self, f0_hz: f32) -> Hop {
+        self.hop(f0_hz, Unevenness::default())
+    }
+
+    fn hop(&mut self, f0_hz: f32, unevenness: Unevenness) -> Hop {
         let voiced = f0_hz > 0.0;
         let target = if voiced {
             f64::from(f0_hz).clamp(30.0, 2000.0)
@@ -104,10 +115,11 @@ impl Source {
         for (i, pulse) in pulses.iter_mut().enumerate() {
             let at = (i + 1) as f64 / FRAME as f64;
             let f0 = from * (glide * at).exp();
-            self.phase = (self.phase + f0 / f64::from(SAMPLE_RATE)).fract();
+            let step = f0 / f64::from(SAMPLE_RATE);
+            let (phase, gain) = self.cycles.next(step, f0, unevenness);
             if !silent {
                 let level = self.level + (level_target - self.level) * at;
-                *pulse = (level * pulse_train(self.phase * TAU, f0)) as f32;
+                *pulse = (level * gain * pulse_train(phase * TAU, f0)) as f32;
             }
         }
         self.f0_hz = target;
@@ -177,6 +189,64 @@ mod tests {
     }
 
     #[test]
+    fn rough_pulses_have_unit_power_and_come_in_groups() {
+        for (f0, group) in [(110.0, 2), (240.0, 3), (700.0, 6)] {
+            let mut source = Source::new(7);
+            let calm = CreakFrame::default();
+            let rough = Unevenness {
+                perturbation: 0.01,
+                roughness: 0.7,
+            };
+            let mut hop = || source.next_hop_creaking(f0, rough, &calm).pulses;
+            hop();
+            let pulses: Vec<f32> = (0..400).flat_map(|_| hop()).collect();
+            let power = pulses.iter().map(|x| x * x).sum::<f32>() / pulses.len() as f32;
+            assert!((power - 1.0).abs() < 0.06, "{f0}: {power}");
+            // A sine at the group's rate is found in the pulses, which an even train has none of.
+            let rate =
+                f64::from(f0) / f64::from(group) * std::f64::consts::TAU / f64::from(SAMPLE_RATE);
+            let (mut re, mut im) = (0.0, 0.0);
+            for (i, &x) in pulses.iter().enumerate() {
+                let angle = rate * i as f64;
+                re += f64::from(x) * angle.cos();
+                im += f64::from(x) * angle.sin();
+            }
+            let share = 2.0 * (re * re + im * im) / (pulses.len() as f64).powi(2);
+            assert!(share > 1e-5, "{f0}: {share}");
+        }
+    }
+
+    #[test]
+    fn perturbed_cycles_differ_as_told() {
+        let mut source = Source::new(7);
+        let unevenness = Unevenness {
+            perturbation: 0.01,
+            roughness: 0.0,
+        };
+        let calm = CreakFrame::default();
+        let mut hop = || source.next_hop_creaking(100.0, unevenness, &calm).pulses;
+        hop();
+        let pulses: Vec<f32> = (0..600).flat_map(|_| hop()).collect();
+        let peaks: Vec<f64> = (1..pulses.len() - 1)
+            .filter(|&i| pulses[i] > 4.0 && pulses[i] >= pulses[i - 1] && pulses[i] > pulses[i + 1])
+            .map(|i| {
+                // The top of a parabola through three samples.
+                let [a, b, c] = [-1, 0, 1].map(|d| f64::from(pulses[(i as i64 + d) as usize]));
+                i as f64 + 0.5 * (a - c) / (a - 2.0 * b + c)
+            })
+            .collect();
+        let periods: Vec<f64> = peaks.windows(2).map(|w| w[1] - w[0]).collect();
+        let mean = periods.iter().sum::<f64>() / periods.len() as f64;
+        let spread = periods.iter().map(|p| (p - mean).powi(2)).sum::<f64>() / periods.len() as f64;
+        assert!((mean - 240.0).abs() < 0.5, "{mean}");
+        assert!(
+            (spread.sqrt() / mean - 0.01).abs() < 2e-3,
+            "{}",
+            spread.sqrt() / mean
+        );
+    }
+
+    #[test]
     fn unvoiced_hops_have_no_pulses_and_reset_gives_the_same_bits() {
         let mut source = Source::new(3);
         let first: Vec<f32> = (0..5).flat_map(|_| source.next_hop(120.0).pulses).collect();
@@ -205,7 +275,10 @@ mod tests {
                 0.0
             };
             let creak = if hop < 410 { &frame } else { &calm };
-            let (a, b) = (plain.next_hop(f0), creaking.next_hop_creaking(f0, creak));
+            let (a, b) = (
+                plain.next_hop(f0),
+                creaking.next_hop_creaking(f0, Unevenness::default(), creak),
+            );
             assert_eq!(a.pulses, b.pulses);
             if hop < 400 {
                 power += b.noise.iter().map(|x| x * x).sum::<f32>() / (400 * FRAME) as f32;
