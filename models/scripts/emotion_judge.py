@@ -43,7 +43,7 @@ class Feelings:
 
     def __init__(self, manifest, leave_out=(), cache=None, threads=1, ear="whisper"):
         self.ear = EARS[ear](threads)
-        rows = acted(Path(manifest), set(leave_out))
+        rows = acted(recordings(manifest), set(leave_out), manifest)
         features = self._features(Path(manifest).parent, rows, cache)
         labels = np.array([row["emotion"] for row in rows])
         speakers = np.array([row["speaker"] for row in rows])
@@ -257,10 +257,15 @@ def emotions_of(rows):
     return emotions
 
 
-def acted(manifest, leave_out):
-    """English recordings of the five emotions, from corpora in which emotions are acted."""
+def recordings(manifest):
+    """All rows of a manifest."""
     with open(manifest, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if english(row) and row["emotion"]]
+        return list(csv.DictReader(file))
+
+
+def acted(rows, leave_out, manifest):
+    """Those of a manifest's rows that are English and of the five emotions, from corpora in which emotions are acted."""
+    rows = [row for row in rows if english(row) and row["emotion"]]
     shown = emotions_of(rows)
     rows = [
         row

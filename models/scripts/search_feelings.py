@@ -22,11 +22,11 @@ Set-up
 
 Use
   V/bin/python models/scripts/search_feelings.py speech/manifest.csv PACK happy found.json \
-      --moonshine W/moonshine_voice/assets/tiny-en --leave-out ravdess-03,ravdess-08,ravdess-17,libri-1272,libri-2035,libri-174,so-0306
+      --moonshine W/moonshine_voice/assets/tiny-en --leave-out libri-1272,libri-2035,libri-174,so-0306,ravdess-01,…
+  (the held_out_speakers of the recipe; --begin FILE with numbers of one's own, else those of the pack)
 """
 
 import argparse
-import csv
 import functools
 import hashlib
 import json
@@ -40,7 +40,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_judge import CLASSES, RATE, acted, copies, emotions_of, english, fitted, mel_bands, speech_alone
+from emotion_judge import CLASSES, RATE, acted, copies, emotions_of, english, fitted, mel_bands, recordings, speech_alone
 from judge import load
 
 # Name, unit of one step of the search, least and most: what a voice bears without breaking.
@@ -463,12 +463,11 @@ def main():
     import cma
 
     leave_out = set(filter(None, arguments.leave_out.split(",")))
-    rows = acted(arguments.manifest, leave_out)
+    everyone = recordings(arguments.manifest)
+    rows = acted(everyone, leave_out, arguments.manifest)
     takes = neutral_takes([row for row in rows if row["corpus"] == "ravdess"] or rows)
     root = arguments.manifest.parent
     listeners = Listeners(root, rows, arguments.moonshine, arguments.cache)
-    with open(arguments.manifest, newline="") as file:
-        everyone = list(csv.DictReader(file))
     # The readers come after the takes: a number below `len(takes)` is a take's.
     sounds = [root / path for path in [*(row["path"] for row in takes), *readings(everyone, leave_out)]]
     performer = Performer(arguments.perform, arguments.pack, sounds)
