@@ -43,7 +43,7 @@ class Feelings:
 
     def __init__(self, manifest, leave_out=(), cache=None, threads=1, ear="whisper"):
         self.ear = EARS[ear](threads)
-        rows = acted(recordings(manifest), set(leave_out), manifest)
+        rows = acted(recordings(manifest), set(leave_out))
         features = self._features(Path(manifest).parent, rows, cache)
         labels = np.array([row["emotion"] for row in rows])
         speakers = np.array([row["speaker"] for row in rows])
@@ -263,7 +263,7 @@ def recordings(manifest):
         return list(csv.DictReader(file))
 
 
-def acted(rows, leave_out, manifest):
+def acted(rows, leave_out):
     """Those of a manifest's rows that are English and of the five emotions, from corpora in which emotions are acted."""
     rows = [row for row in rows if english(row) and row["emotion"]]
     shown = emotions_of(rows)
@@ -274,7 +274,7 @@ def acted(rows, leave_out, manifest):
     ]
     missing = set(CLASSES) - {row["emotion"] for row in rows}
     if missing:
-        raise SystemExit(f"{manifest}: no English recording is marked {', '.join(sorted(missing))}; the emotion judge needs all five")
+        raise SystemExit(f"no English recording of the manifest is marked {', '.join(sorted(missing))}; the emotion judge needs all five")
     if len({row["speaker"] for row in rows}) < 3:
-        raise SystemExit(f"{manifest}: the emotion judge needs at least three speakers of acted speech")
+        raise SystemExit("the emotion judge needs at least three speakers of acted speech in the manifest")
     return rows

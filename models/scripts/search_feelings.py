@@ -464,7 +464,7 @@ def main():
 
     leave_out = set(filter(None, arguments.leave_out.split(",")))
     everyone = recordings(arguments.manifest)
-    rows = acted(everyone, leave_out, arguments.manifest)
+    rows = acted(everyone, leave_out)
     takes = neutral_takes([row for row in rows if row["corpus"] == "ravdess"] or rows)
     root = arguments.manifest.parent
     listeners = Listeners(root, rows, arguments.moonshine, arguments.cache)

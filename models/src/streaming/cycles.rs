@@ -5,6 +5,10 @@
 
 use std::f64::consts::TAU;
 
+use mien_face::SAMPLE_RATE;
+
+use super::random::EvenNoise;
+
 /// Deviation of the cycles' strengths for that of their lengths: actors' neutral takes have 1 % of jitter and 4 % of shimmer (Praat's relative average
 /// perturbation and three-point quotient).
 const SHIMMER: f64 = 3.0;
@@ -36,7 +40,7 @@ pub(super) struct Cycles {
     /// Place in the group, and its length.
     cycle: u32,
     group: u32,
-    random: u32,
+    noise: EvenNoise,
 }
 
 impl Default for Cycles {
@@ -47,18 +51,18 @@ impl Default for Cycles {
             gain: 1.0,
             cycle: 0,
             group: GROUP.0,
-            random: 0x9e37_79b9,
+            noise: EvenNoise::default(),
         }
     }
 }
 
 impl Cycles {
     /// Moves on by a sample. Returns the phase of the cycle, 0 to 1 with the pulse at 0, and the factor on it, whose power is 1 on average;
-    /// it changes half-way between two pulses, where there is next to nothing to be cut. `step`: the pitch as a share of the sample rate.
-    pub(super) fn next(&mut self, step: f64, f0_hz: f64, unevenness: Unevenness) -> (f64, f64) {
+    /// it changes half-way between two pulses, where there is next to nothing to be cut.
+    pub(super) fn next(&mut self, f0_hz: f64, unevenness: Unevenness) -> (f64, f64) {
         let perturbation = f64::from(unevenness.perturbation);
         let before = self.phase;
-        let moved = before + step * self.rate;
+        let moved = before + f0_hz / f64::from(SAMPLE_RATE) * self.rate;
         self.phase = moved.fract();
         if moved >= 1.0 {
             self.rate = 1.0 + self.deviation(perturbation);
@@ -81,7 +85,7 @@ impl Cycles {
             self.group = (group as u32).clamp(GROUP.0, GROUP.1);
         }
         let even = (TAU * f64::from(self.cycle) / f64::from(self.group)).cos();
-        let uneven = UNEVEN * self.even_noise();
+        let uneven = UNEVEN * self.noise.next();
         // A group of two is one and minus one, a longer one a cosine.
         let power = if self.group == 2 { 1.0 } else { 0.5 } + UNEVEN * UNEVEN / 3.0;
         (1.0 + depth * (even + uneven)) / (1.0 + depth * depth * power).sqrt()
@@ -92,15 +96,7 @@ impl Cycles {
         if standard < 1e-5 {
             return 0.0;
         }
-        let sum: f64 = (0..3).map(|_| self.even_noise()).sum();
+        let sum: f64 = (0..3).map(|_| self.noise.next()).sum();
         standard * sum.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
-    }
-
-    /// Even noise between −1 and 1 (xorshift, Marsaglia 2003).
-    fn even_noise(&mut self) -> f64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        f64::from(self.random) / f64::from(u32::MAX) * 2.0 - 1.0
     }
 }

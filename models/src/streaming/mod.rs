@@ -7,6 +7,7 @@ mod cycles;
 mod formant;
 mod level;
 mod prosody;
+mod random;
 mod source;
 mod voice;
 

@@ -4,6 +4,7 @@
 use mien_face::{Controls, EMOTIONS};
 use serde::{Deserialize, Serialize};
 
+use super::random::EvenNoise;
 use super::{EmotionColour, Unevenness};
 use crate::networks::ActingWeights;
 
@@ -215,7 +216,7 @@ pub struct ProsodyMapper {
     voiced: u32,
     /// Frames that are left of a break.
     breaking: u32,
-    random: u32,
+    noise: EvenNoise,
 }
 
 /// Where a voice's pitch lies.
@@ -267,7 +268,7 @@ impl ProsodyMapper {
             unvoiced: 0,
             voiced: 0,
             breaking: 0,
-            random: 0x9e37_79b9,
+            noise: EvenNoise::default(),
         }
     }
 
@@ -415,7 +416,7 @@ impl ProsodyMapper {
         if depth.abs() < 1e-5 {
             return 0.0;
         }
-        let noise = self.noise();
+        let noise = self.noise.next() as f32;
         self.wander = 0.7 * self.wander + noise;
         self.wander * depth
     }
@@ -430,7 +431,7 @@ impl ProsodyMapper {
         if self.breaking > 0 {
             self.breaking -= 1;
         } else if rate > 1e-3 && self.voiced > BREAK_AFTER {
-            let chance = self.noise() * 0.5 + 0.5;
+            let chance = self.noise.next() as f32 * 0.5 + 0.5;
             // The share of frames in which one begins, so that `rate` begin in a second that has none besides.
             if chance < rate * 0.01 {
                 self.breaking = BREAK_FRAMES;
@@ -445,16 +446,7 @@ impl ProsodyMapper {
         if deviation.abs() < 1e-5 {
             return 0.0;
         }
-        // Even noise between −1 and 1 has a deviation of 1/√3.
-        self.noise() * 3.0_f32.sqrt() * deviation
-    }
-
-    /// Even noise between −1 and 1 (xorshift, Marsaglia 2003).
-    fn noise(&mut self) -> f32 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-        self.random as f32 / u32::MAX as f32 * 2.0 - 1.0
+        self.noise.next() as f32 * 3.0_f32.sqrt() * deviation
     }
 }
 

@@ -115,8 +115,7 @@ impl Source {
         for (i, pulse) in pulses.iter_mut().enumerate() {
             let at = (i + 1) as f64 / FRAME as f64;
             let f0 = from * (glide * at).exp();
-            let step = f0 / f64::from(SAMPLE_RATE);
-            let (phase, gain) = self.cycles.next(step, f0, unevenness);
+            let (phase, gain) = self.cycles.next(f0, unevenness);
             if !silent {
                 let level = self.level + (level_target - self.level) * at;
                 *pulse = (level * gain * pulse_train(phase * TAU, f0)) as f32;
@@ -191,28 +190,31 @@ mod tests {
     #[test]
     fn rough_pulses_have_unit_power_and_come_in_groups() {
         for (f0, group) in [(110.0, 2), (240.0, 3), (700.0, 6)] {
-            let mut source = Source::new(7);
-            let calm = CreakFrame::default();
-            let rough = Unevenness {
+            // Power of all, and the share of it that a sine at the group's rate has.
+            let heard = |unevenness| {
+                let mut source = Source::new(7);
+                let calm = CreakFrame::default();
+                let mut hop = || source.next_hop_creaking(f0, unevenness, &calm).pulses;
+                hop();
+                let pulses: Vec<f32> = (0..400).flat_map(|_| hop()).collect();
+                let rate = f64::from(f0) / f64::from(group) * TAU / f64::from(SAMPLE_RATE);
+                let (mut re, mut im) = (0.0, 0.0);
+                for (i, &x) in pulses.iter().enumerate() {
+                    re += f64::from(x) * (rate * i as f64).cos();
+                    im += f64::from(x) * (rate * i as f64).sin();
+                }
+                let length = pulses.len() as f64;
+                let power = pulses.iter().map(|x| x * x).sum::<f32>() / pulses.len() as f32;
+                (power, 2.0 * (re * re + im * im) / length.powi(2))
+            };
+            let (power, share) = heard(Unevenness {
                 perturbation: 0.01,
                 roughness: 0.7,
-            };
-            let mut hop = || source.next_hop_creaking(f0, rough, &calm).pulses;
-            hop();
-            let pulses: Vec<f32> = (0..400).flat_map(|_| hop()).collect();
-            let power = pulses.iter().map(|x| x * x).sum::<f32>() / pulses.len() as f32;
+            });
             assert!((power - 1.0).abs() < 0.06, "{f0}: {power}");
-            // A sine at the group's rate is found in the pulses, which an even train has none of.
-            let rate =
-                f64::from(f0) / f64::from(group) * std::f64::consts::TAU / f64::from(SAMPLE_RATE);
-            let (mut re, mut im) = (0.0, 0.0);
-            for (i, &x) in pulses.iter().enumerate() {
-                let angle = rate * i as f64;
-                re += f64::from(x) * angle.cos();
-                im += f64::from(x) * angle.sin();
-            }
-            let share = 2.0 * (re * re + im * im) / (pulses.len() as f64).powi(2);
             assert!(share > 1e-5, "{f0}: {share}");
+            let (_, even) = heard(Unevenness::default());
+            assert!(even < 1e-7, "{f0}: {even}");
         }
     }
 
