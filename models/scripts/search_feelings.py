@@ -452,7 +452,7 @@ def main():
     options.add_argument("--leave-out", default="", help="speakers that neither are converted nor teach the ears")
     options.add_argument("--targets", default=TARGET_SPEAKERS, help="voices to convert to, and whose they are; none for the own voice")
     options.add_argument("--perform", default="target/release/examples/perform")
-    options.add_argument("--minutes", type=float, default=20.0)
+    options.add_argument("--minutes", type=float, default=40.0, help="forty are some sixty generations, which 22 numbers need")
     options.add_argument("--likeness", type=float, default=0.06, help="likeness to the voice that may be lost")
     options.add_argument("--begin", type=Path, help="numbers to begin at, as this program writes them")
     options.add_argument("--spread", type=float, default=0.8, help="of the first proposals, in steps")
