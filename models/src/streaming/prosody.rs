@@ -446,6 +446,7 @@ impl ProsodyMapper {
         if deviation.abs() < 1e-5 {
             return 0.0;
         }
+        // Even noise has a deviation of 1/√3.
         self.noise.next() as f32 * 3.0_f32.sqrt() * deviation
     }
 }
