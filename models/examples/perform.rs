@@ -1,6 +1,6 @@
 //! Says recordings with feelings that others than the pack's own make, for `models/scripts/search_feelings.py`.
 //!
-//! `perform PACK SOUND…` hears the sounds, then reads jobs from its input, one JSON object a line:
+//! `perform PACK SOUND…` hears the sounds (`FILE`, or `FILE,FILE` where the speaker said the former ones before the last), then reads jobs from its input, one JSON object a line:
 //! `{"sound": 0, "voice": "Ardith", "emotion": "happy", "strength": 1, "prosody": {"pitch_shift": 0.2, …}}`. For each it
 //! writes to its output the number of samples as a little-endian u32 and the samples at 24 kHz as f32. Without `prosody` it is
 //! the pack's own, without `emotion` the plain conversion. It runs on one thread.
@@ -28,6 +28,11 @@ fn full() -> f32 {
     1.0
 }
 
+fn samples(path: &str) -> Result<Vec<f32>> {
+    let sound = mien_audio::decode(Path::new(path))?;
+    Ok(mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE))
+}
+
 fn main() -> Result<()> {
     tch::set_num_threads(1);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,10 +42,13 @@ fn main() -> Result<()> {
     let pack = LoadedPack::load(Path::new(pack))?;
     let heard = sounds
         .iter()
-        .map(|path| {
-            let sound = mien_audio::decode(Path::new(path))?;
-            let samples = mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE);
-            Ok((Offline::new(&pack, &samples), samples.len()))
+        .map(|paths| {
+            let paths: Vec<&str> = paths.split(',').collect();
+            let (last, before) = paths.split_last().context("a sound")?;
+            let before = before.iter().map(|path| samples(path));
+            let before = before.collect::<Result<Vec<_>>>()?.concat();
+            let samples = samples(last)?;
+            Ok((Offline::after(&pack, &before, &samples), samples.len()))
         })
         .collect::<Result<Vec<_>>>()?;
     let mut out = std::io::stdout().lock();

@@ -83,6 +83,8 @@ OUT_RATE = 24_000
 ACTORS, RECORDINGS, RENDERINGS, HALVES = 20, 2, 16, 5
 # Readers that are said for the words' sake, how many of them for one proposal, and how long their recordings are, in seconds.
 READERS, READINGS, READING_SECONDS = 16, 4, (2.5, 5.0)
+# Seconds that the speaker has spoken before what is judged, at least where he has said as much.
+BEFORE = 8.0
 TARGET_SPEAKERS = (
     "Ardith=kokoro-af_heart,Mikkel=kokoro-am_michael,Emmeline=kokoro-bf_emma,"
     "Joris=kokoro-bm_george,Sorrel=kokoro-af_sarah,Perrin=kokoro-am_puck"
@@ -362,7 +364,9 @@ class Performer:
     """`perform` with the sounds it has heard."""
 
     def __init__(self, program, pack, sounds):
-        self.process = subprocess.Popen([program, pack, *map(str, sounds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        """`sounds`: of each the recordings that the speaker has said before, and the one that is said."""
+        paths = [",".join(map(str, said)) for said in sounds]
+        self.process = subprocess.Popen([program, pack, *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, sound, voice, emotion=None, strength=1.0, prosody=None):
         import soxr
@@ -404,6 +408,17 @@ def readings(rows, leave_out):
     if not paths:
         raise SystemExit(f"the search needs transcribed English recordings of {least} to {most} seconds by readers, for the words' sake")
     return [paths[i * len(paths) // READERS] for i in range(READERS)] if len(paths) > READERS else paths
+
+
+def said_before(rows, path):
+    """Paths of what its speaker says before it, in the same feeling: a converter that is in use knows where his pitch and level lie."""
+    speaker, emotion = next((row["speaker"], row["emotion"]) for row in rows if row["path"] == path)
+    paths, seconds = [], 0.0
+    for row in rows:
+        if row["speaker"] == speaker and row["emotion"] == emotion and row["path"] != path and seconds < BEFORE:
+            paths.append(row["path"])
+            seconds += float(row["seconds"])
+    return paths
 
 
 def voices_of(rows, root, targets, listeners):
@@ -469,8 +484,9 @@ def main():
     root = arguments.manifest.parent
     listeners = Listeners(root, rows, arguments.moonshine, arguments.cache)
     # The readers come after the takes: a number below `len(takes)` is a take's.
-    sounds = [root / path for path in [*(row["path"] for row in takes), *readings(everyone, leave_out)]]
-    performer = Performer(arguments.perform, arguments.pack, sounds)
+    paths = [*(row["path"] for row in takes), *readings(everyone, leave_out)]
+    sounds = [root / path for path in paths]
+    performer = Performer(arguments.perform, arguments.pack, [[root / p for p in [*said_before(everyone, path), path]] for path in paths])
     wanted = listeners.classes.index(arguments.emotion)
     targets = dict(pair.split("=") for pair in filter(None, arguments.targets.split(",")))
     voices = list(targets) or ["Yourself"]

@@ -7,7 +7,7 @@ use mien_models::networks::{
     SourceSpectra, Vocoder,
 };
 use mien_models::pack::{self, Card, LoadedPack};
-use mien_models::streaming::{Converter, EmotionProsody, PROSODY_DEFAULTS};
+use mien_models::streaming::{Converter, DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS};
 use mien_models::train::checkpoint;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -550,6 +550,32 @@ fn a_packs_colour_shapes_its_voices_alone() {
         said(&path, 2) == said(&other, 2),
         "it changes the own voice"
     );
+}
+
+/// Whoever has spoken before is known, offline as live: his first word is said as a later one, not as a stranger's.
+#[test]
+fn who_has_spoken_before_is_known() {
+    let pack = shipped_pack();
+    // Far below the level that the networks know, so that it has to be learned.
+    let once: Vec<f32> = speech().iter().flatten().map(|x| x * 0.03).collect();
+    let before = [once.as_slice(), &once].concat();
+    let controls = Controls::default();
+    let mut converter = Converter::new(pack.networks.clone());
+    let all = [before.as_slice(), &once].concat();
+    let live = convert(&mut converter, &all, &controls).split_off(before.len());
+    let said = |heard: Offline| {
+        let mut said = heard.say(&controls, &pack.networks.feelings);
+        said.drain(..DELAY_SAMPLES);
+        said.resize(once.len(), 0.0);
+        said
+    };
+    let known = said(Offline::after(&pack, &before, &once));
+    let stranger = said(Offline::new(&pack, &once));
+    assert!(said(Offline::after(&pack, &[], &once)) == stranger);
+    let first_word = ..once.len() / 4;
+    let [known, stranger] =
+        [known, stranger].map(|said| spectral_distance(&live[first_word], &said[first_word]));
+    assert!(known < 0.8 * stranger, "{known} and {stranger} dB");
 }
 
 /// With a feeling the streaming path glides to it in a tenth of a second; then both are the same.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
-use mien_face::{Controls, EMOTIONS, SAMPLE_RATE};
+use mien_face::{Controls, EMOTIONS, FRAME, SAMPLE_RATE};
 
 use crate::corpus::{self, Recording};
 use crate::evaluate::discriminator::{Discrimination, discriminate};
@@ -58,6 +58,10 @@ pub struct EvaluateArguments {
     /// Recordings of each speaker.
     #[arg(long, default_value_t = 5)]
     clips: usize,
+    /// Seconds that each speaker has spoken before a recording, at least, where there are as many: others of his recordings, which
+    /// are not judged. A converter that is in use knows where its speaker's pitch and level lie.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    spoken_before: f32,
     /// Feelings to ask for, one after another: names of emotions. Neutral conversions are always made.
     #[arg(long, value_delimiter = ',')]
     emotions: Vec<String>,
@@ -100,6 +104,13 @@ struct Target {
     own: Vec<Features>,
     /// Its place for our verifier.
     embedding: Option<Vec<f32>>,
+}
+
+/// A recording that is converted.
+struct Asked {
+    recording: Recording,
+    /// The others of its speaker.
+    others: Vec<PathBuf>,
 }
 
 /// One way of saying something.
@@ -222,7 +233,7 @@ impl EvaluateArguments {
         Ok(manners)
     }
 
-    fn recordings(&self, speech: &[Recording]) -> Result<Vec<Recording>> {
+    fn recordings(&self, speech: &[Recording]) -> Result<Vec<Asked>> {
         let mut by_speaker: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
         for r in speech {
             let wanted = self.speakers.is_empty() || self.speakers.contains(&r.speaker);
@@ -243,12 +254,32 @@ impl EvaluateArguments {
         let spread = |mut own: Vec<Recording>| {
             let step = (own.len() / self.clips.max(1)).max(1);
             own.sort_by(|a, b| a.key.cmp(&b.key));
-            own.into_iter()
-                .step_by(step)
-                .take(self.clips)
-                .collect::<Vec<_>>()
+            let asked = own.iter().step_by(step).take(self.clips);
+            let asked = asked.map(|recording| Asked {
+                recording: recording.clone(),
+                others: own
+                    .iter()
+                    .filter(|other| other.key != recording.key)
+                    .map(|other| other.path.clone())
+                    .collect(),
+            });
+            asked.collect::<Vec<_>>()
         };
         Ok(by_speaker.into_values().flat_map(spread).collect())
+    }
+
+    /// What the speaker says before a recording, in whole frames, so that the recording begins with one of its own.
+    fn said_before(&self, asked: &Asked) -> Result<Vec<f32>> {
+        let wanted = (self.spoken_before * SAMPLE_RATE as f32) as usize;
+        let mut sound = Vec::new();
+        for path in &asked.others {
+            if sound.len() >= wanted {
+                break;
+            }
+            sound.extend(decode(path)?);
+        }
+        sound.resize(sound.len().next_multiple_of(FRAME), 0.0);
+        Ok(sound)
     }
 
     fn voice_indices(&self, pack: &LoadedPack) -> Result<Vec<usize>> {
@@ -332,14 +363,17 @@ impl EvaluateArguments {
     fn render(
         &self,
         pack: &LoadedPack,
-        recording: &Recording,
+        asked: &Asked,
         voices: &[Target],
         manners: &[Manner],
         verifier: Option<&dyn Verifier>,
         all: &mut Rendered,
     ) -> Result<()> {
         let number = all.sources.len();
+        let recording = &asked.recording;
         let sound = decode(&recording.path)?;
+        let before = self.said_before(asked)?;
+        let spoken = [before.as_slice(), &sound].concat();
         let features = Features::analyse(&sound);
         ensure!(!features.mel.is_empty(), "{:?} is empty", recording.path);
         let embed = |sound: &[f32]| verifier.map(|v| v.embed(sound));
@@ -388,9 +422,10 @@ impl EvaluateArguments {
             }
             for manner in manners {
                 let start = Instant::now();
-                let out = convert(&mut converter, &sound, &controls(target.index, manner));
+                let mut out = convert(&mut converter, &spoken, &controls(target.index, manner));
                 all.spent += start.elapsed().as_secs_f64();
-                all.spoken += sound.len() as f64 / f64::from(SAMPLE_RATE);
+                all.spoken += spoken.len() as f64 / f64::from(SAMPLE_RATE);
+                out.drain(..before.len());
                 let row = if manner.neutral() {
                     Row::Converted
                 } else {

@@ -39,6 +39,8 @@ pub struct Offline<'a> {
     heard: Tensor,
     /// `[1, frames − 1, CONTENT]`.
     content: Tensor,
+    /// Pitch in Hz and loudness of each frame that was heard before.
+    before: Vec<[f32; 2]>,
     /// What each voice that has spoken lacks of the speaker.
     lacks: RefCell<HashMap<usize, Rc<Lack>>>,
 }
@@ -69,10 +71,27 @@ struct Score {
 impl<'a> Offline<'a> {
     /// Hears `sound` at 24 kHz.
     pub fn new(pack: &'a LoadedPack, sound: &[f32]) -> Self {
-        let (levelled, gains) = AutoLevel::whole(sound);
+        Self::after(pack, &[], sound)
+    }
+
+    /// The same when the speaker has said `before` already: his level, the room's noise, and where his pitch and loudness lie are
+    /// known. The networks' own pasts, which reach back a second at most, begin with `sound`.
+    pub fn after(pack: &'a LoadedPack, before: &[f32], sound: &[f32]) -> Self {
+        let mut level = AutoLevel::default();
+        let mut floor = NoiseFloor::new();
+        let (earlier, _) = level.follow(before);
+        let mels = mel_spectrogram(&earlier);
+        for frame in &mels {
+            floor.process(frame);
+        }
+        let earlier = pitch_track(&earlier, mels.len().saturating_sub(1))
+            .iter()
+            .zip(&mels)
+            .map(|(&[f0_hz, _], frame)| [f0_hz, loudness(&frame.map(|v| v.max(FLOOR)))])
+            .collect();
+        let (levelled, gains) = level.follow(sound);
         let sound = levelled.as_slice();
         let mels = mel_spectrogram(sound);
-        let mut floor = NoiseFloor::new();
         let snr = mels.iter().map(|f| floor.process(f).snr).collect();
         let floored = |frame: &[f32; BANDS]| frame.iter().map(|v| v.max(FLOOR)).collect();
         let bands: Vec<Vec<f32>> = mels.iter().map(floored).collect();
@@ -100,6 +119,7 @@ impl<'a> Offline<'a> {
             bands,
             heard,
             content,
+            before: earlier,
             lacks: RefCell::default(),
         }
     }
@@ -212,6 +232,10 @@ impl<'a> Offline<'a> {
         let mut source = Source::new(NOISE_SEED);
         let mut score = Score::default();
         let mut weights = [0.0; EMOTIONS.len()];
+        for &[f0_hz, loudness] in &self.before {
+            glide_emotions(&mut weights, controls);
+            mapper.map(f0_hz, loudness, target, &weights, controls);
+        }
         // The content of a frame is known one frame later; so the first step has none.
         let creaks = &self.creaks[1..];
         for ((frame, &[f0_hz, voicing]), creak) in self.bands.iter().zip(&self.track).zip(creaks) {

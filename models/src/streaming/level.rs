@@ -104,11 +104,15 @@ impl AutoLevel {
     /// A whole sound at the networks' level, filled up to whole frames, and the gain of each sample that the converter
     /// says meanwhile.
     pub fn whole(sound: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let mut level = Self::default();
+        Self::default().follow(sound)
+    }
+
+    /// The same of a sound that comes after others.
+    pub fn follow(&mut self, sound: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (mut levelled, mut gains) = (Vec::new(), Vec::new());
         for hop in mel::hops(sound) {
-            levelled.extend(level.apply(&hop));
-            gains.extend(level.gains());
+            levelled.extend(self.apply(&hop));
+            gains.extend(self.gains());
         }
         (levelled, gains)
     }
