@@ -1,16 +1,17 @@
 //! Says recordings with feelings that others than the pack's own make, for `models/scripts/search_feelings.py`.
 //!
-//! `perform PACK SOUND…` hears the sounds (`FILE`, or `FILE,FILE` where the speaker said the former ones before the last), then reads jobs from its input, one JSON object a line:
+//! `perform PACK SOUND…` hears the sounds (`FILE`, or `FILE:FILE`, a list as that of `PATH`, where the speaker said the former ones before
+//! the last), then reads jobs from its input, one JSON object a line:
 //! `{"sound": 0, "voice": "Ardith", "emotion": "happy", "strength": 1, "prosody": {"pitch_shift": 0.2, …}}`. For each it
 //! writes to its output the number of samples as a little-endian u32 and the samples at 24 kHz as f32. Without `prosody` it is
 //! the pack's own, without `emotion` the plain conversion. It runs on one thread.
 
 use std::io::{BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use mien_face::{Controls, EMOTIONS, SAMPLE_RATE};
-use mien_models::evaluate::Offline;
+use mien_face::{Controls, EMOTIONS};
+use mien_models::evaluate::{Offline, decode};
 use mien_models::pack::LoadedPack;
 use mien_models::streaming::{DELAY_SAMPLES, EmotionProsody};
 
@@ -28,11 +29,6 @@ fn full() -> f32 {
     1.0
 }
 
-fn samples(path: &str) -> Result<Vec<f32>> {
-    let sound = mien_audio::decode(Path::new(path))?;
-    Ok(mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE))
-}
-
 fn main() -> Result<()> {
     tch::set_num_threads(1);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,11 +39,11 @@ fn main() -> Result<()> {
     let heard = sounds
         .iter()
         .map(|paths| {
-            let paths: Vec<&str> = paths.split(',').collect();
+            let paths: Vec<PathBuf> = std::env::split_paths(paths).collect();
             let (last, before) = paths.split_last().context("a sound")?;
-            let before = before.iter().map(|path| samples(path));
+            let before = before.iter().map(|path| decode(path));
             let before = before.collect::<Result<Vec<_>>>()?.concat();
-            let samples = samples(last)?;
+            let samples = decode(last)?;
             Ok((Offline::after(&pack, &before, &samples), samples.len()))
         })
         .collect::<Result<Vec<_>>>()?;

@@ -7,8 +7,8 @@ pleased by what nobody hears, numbers that mean something are not so easily.
 
 What it does
   1. takes neutral recordings of training actors, as many men as women, none of them in --leave-out,
-  2. has them said by `models/examples/perform.rs` in voices of the pack, or in their own, with numbers that CMA-ES
-     (Hansen 2016) proposes,
+  2. has them said by `models/examples/perform.rs`, after others of the same speaker, in voices of the pack, or in their own,
+     with numbers that CMA-ES (Hansen 2016) proposes,
   3. asks three ears, each fitted on natural acted speech of other actors: Moonshine's encoder, the hidden values of
      Resemblyzer's network, and what phonetics measures of a voice. The wanted feeling shall be probable to all, and more so with each half of the strength,
   4. takes away for words lost, for likeness lost beyond --likeness, and a little for numbers far from nothing. Words are asked
@@ -30,6 +30,7 @@ import argparse
 import functools
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -365,7 +366,7 @@ class Performer:
 
     def __init__(self, program, pack, sounds):
         """`sounds`: of each the recordings that the speaker has said before, and the one that is said."""
-        paths = [",".join(map(str, said)) for said in sounds]
+        paths = [os.pathsep.join(map(str, said)) for said in sounds]
         self.process = subprocess.Popen([program, pack, *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, sound, voice, emotion=None, strength=1.0, prosody=None):
@@ -412,10 +413,12 @@ def readings(rows, leave_out):
 
 def said_before(rows, path):
     """Paths of what its speaker says before it, in the same feeling: a converter that is in use knows where his pitch and level lie."""
-    speaker, emotion = next((row["speaker"], row["emotion"]) for row in rows if row["path"] == path)
+    said = next(row for row in rows if row["path"] == path)
     paths, seconds = [], 0.0
     for row in rows:
-        if row["speaker"] == speaker and row["emotion"] == emotion and row["path"] != path and seconds < BEFORE:
+        # Recordings of unknown speakers are not of one speaker.
+        alike = row["speaker"] and all(row[key] == said[key] for key in ("speaker", "emotion"))
+        if alike and row["path"] != path and seconds < BEFORE:
             paths.append(row["path"])
             seconds += float(row["seconds"])
     return paths

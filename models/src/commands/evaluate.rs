@@ -18,7 +18,7 @@ use crate::evaluate::report::Report;
 use crate::evaluate::rows::{self, Clip, Row, Source};
 use crate::evaluate::verifier::{SpeakerVerifier, Verifier, centroid, similarity};
 use crate::evaluate::world::World;
-use crate::evaluate::{compare, convert, resynthesise, streaming_error};
+use crate::evaluate::{compare, convert, decode, resynthesise, streaming_error};
 use crate::pack::LoadedPack;
 use crate::streaming::Converter;
 use crate::train::features::Features;
@@ -259,7 +259,8 @@ impl EvaluateArguments {
                 recording: recording.clone(),
                 others: own
                     .iter()
-                    .filter(|other| other.key != recording.key)
+                    // Recordings of unknown speakers are not of one speaker.
+                    .filter(|other| !other.speaker.is_empty() && other.key != recording.key)
                     .map(|other| other.path.clone())
                     .collect(),
             });
@@ -599,11 +600,6 @@ fn print(report: &Report) {
     if let Some(emotion) = &report.emotion {
         println!("\n{}", emotion.text());
     }
-}
-
-fn decode(path: &Path) -> Result<Vec<f32>> {
-    let sound = mien_audio::decode(path)?;
-    Ok(mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE))
 }
 
 fn absolute(path: &Path) -> PathBuf {

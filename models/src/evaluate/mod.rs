@@ -20,6 +20,6 @@ pub mod world;
 
 pub use measures::{Measures, compare};
 pub use offline::Offline;
-pub use render::{convert, resynthesise, streaming_error};
+pub use render::{convert, decode, resynthesise, streaming_error};
 pub use rows::mean;
 pub use signal::{WaveformMatch, spectral_distance, waveform_match};

@@ -1,7 +1,10 @@
 //! Sound for evaluation, by the same streaming code as the plugin.
 
+use std::path::Path;
+
+use anyhow::Result;
 use mien_dsp::creak::{self, CreakFrame};
-use mien_face::{Controls, FRAME};
+use mien_face::{Controls, FRAME, SAMPLE_RATE};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tch::{Tensor, no_grad};
@@ -17,6 +20,15 @@ use crate::train::features::Features;
 
 /// Most samples of a piece in which a host hands sound over, for [`streaming_error`].
 const LARGEST_PIECE: usize = 2048;
+
+/// A recording as mono samples at 24 kHz.
+///
+/// # Errors
+/// When the file cannot be read or decoded.
+pub fn decode(path: &Path) -> Result<Vec<f32>> {
+    let sound = mien_audio::decode(path)?;
+    Ok(mien_audio::resample(&sound.mono(), sound.rate, SAMPLE_RATE))
+}
 
 /// Converts a whole recording at 24 kHz frame by frame, without the delay: as long as the input.
 pub fn convert(converter: &mut Converter, sound: &[f32], controls: &Controls) -> Vec<f32> {
