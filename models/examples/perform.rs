@@ -62,8 +62,8 @@ fn main() -> Result<()> {
             controls.emotions[index] = 1.0;
             controls.strength = job.strength;
             if let Some(prosody) = job.prosody {
-                feelings.voices[index] = prosody;
-                feelings.own[index] = prosody;
+                let all = [&mut feelings.low, &mut feelings.high, &mut feelings.own];
+                all.into_iter().for_each(|does| does[index] = prosody);
             }
         }
         let mut said = heard.say(&controls, &feelings);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Searches what a feeling does to delivery: the numbers of `[emotion.performed.NAME]` in a recipe.
+"""Searches what a feeling does to delivery: the numbers of `[emotion.performed.NAME]` (and `performed_low`, `performed_own`) in a recipe.
 
 Python, because the ears it asks come as Python packages only. The numbers have meanings (octaves, nepers, semitones;
 see `EmotionProsody` and `EmotionColour`), and there are few of them: networks that pleased a classifier were
@@ -7,8 +7,8 @@ pleased by what nobody hears, numbers that mean something are not so easily.
 
 What it does
   1. takes neutral recordings of training actors, as many men as women, none of them in --leave-out,
-  2. has them said by `models/examples/perform.rs`, after others of the same speaker, in voices of the pack, or in their own,
-     with numbers that CMA-ES (Hansen 2016) proposes,
+  2. has them said by `models/examples/perform.rs`, after others of the same speaker, in low or high voices of the pack, or in their own,
+     with numbers that CMA-ES (Hansen 2016) proposes, or, with --by-turns, with one number after the other a step further or back,
   3. asks three ears, each fitted on natural acted speech of other actors: Moonshine's encoder, the hidden values of
      Resemblyzer's network, and what phonetics measures of a voice. The wanted feeling shall be probable to all, and more so with each half of the strength,
   4. takes away for words lost, for likeness lost beyond --likeness, and a little for numbers far from nothing. Words are asked
@@ -47,11 +47,11 @@ from judge import load
 # Name, unit of one step of the search, least and most: what a voice bears without breaking.
 NUMBERS = [
     ("pitch_shift", 0.15, -0.4, 0.9),
-    ("pitch_range", 0.25, -0.7, 0.8),
-    ("accent", 0.03, -0.04, 0.1),
+    ("pitch_range", 0.25, -1.4, 0.8),
+    ("accent", 0.03, -0.04, 0.15),
     ("phrase_slope", 0.06, -0.15, 0.15),
     ("loudness_shift", 0.6, -2.0, 2.0),
-    ("loudness_range", 0.15, -0.4, 0.3),
+    ("loudness_range", 0.15, -0.45, 0.4),
     ("effort", 0.8, -4.0, 4.5),
     ("tremor", 0.004, 0.0, 0.012),
     ("vibrato", 0.006, 0.0, 0.012),
@@ -66,7 +66,7 @@ NUMBERS = [
     ("tilt_follow", 0.08, -0.15, 0.25),
     ("formants", 0.6, -1.5, 1.5),
     ("contrast", 0.15, -0.3, 0.4),
-    ("sharpness", 0.2, -0.4, 0.45),
+    ("sharpness", 0.2, -0.4, 0.6),
     ("breath", 0.4, -0.6, 0.5),
 ]
 # The ears hear no level, and a converted voice has few takes that sound like either; so that the search does not turn
@@ -74,7 +74,7 @@ NUMBERS = [
 # the neutral take, the others no softer, as strong acting is (docs/emotion.md, "Level"): what is quiet is nearer to the room, which ears without level like.
 KNOWN = {
     "happy": {"pitch_shift": (0.1, 0.6), "pitch_range": (0.1, 0.8), "loudness_shift": (0.4, 2.0), "tilt": (-0.2, 0.35)},
-    "sad": {"pitch_range": (-0.7, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-0.7, 0.3), "tilt": (-0.4, 0.1)},
+    "sad": {"pitch_range": (-1.4, 0.0), "effort": (-4.0, 2.5), "loudness_shift": (-0.7, 0.3), "tilt": (-0.4, 0.1)},
     "angry": {"pitch_shift": (0.0, 0.6), "loudness_shift": (0.8, 2.0), "effort": (0.0, 4.5), "tilt": (0.0, 0.35), "vibrato": (0.0, 0.004)},
     "fearful": {"pitch_shift": (0.1, 0.9), "loudness_shift": (0.0, 1.5)},
 }
@@ -86,10 +86,14 @@ ACTORS, RECORDINGS, RENDERINGS, HALVES = 20, 2, 16, 5
 READERS, READINGS, READING_SECONDS = 16, 4, (2.5, 5.0)
 # Seconds that the speaker has spoken before what is judged, at least where he has said as much.
 BEFORE = 8.0
-TARGET_SPEAKERS = (
-    "Ardith=kokoro-af_heart,Mikkel=kokoro-am_michael,Emmeline=kokoro-bf_emma,"
-    "Joris=kokoro-bm_george,Sorrel=kokoro-af_sarah,Perrin=kokoro-am_puck"
-)
+# Voices to convert to and whose they are: feelings in low voices, in high ones and in the speaker's own have numbers of their own.
+TARGET_SPEAKERS = {
+    "low": "Mikkel=kokoro-am_michael,Joris=kokoro-bm_george,Perrin=kokoro-am_puck",
+    "high": "Ardith=kokoro-af_heart,Emmeline=kokoro-bf_emma,Sorrel=kokoro-af_sarah",
+    "own": "",
+}
+# What the pack's card calls the numbers.
+CARD = {"low": "low_prosody", "high": "prosody", "own": "own_prosody"}
 # Pairs of models of each ear; each of a pair is fitted on half of the actors, and hears those of the other half. What pleases one
 # of them by chance does not please all.
 PAIRS = 3
@@ -108,6 +112,13 @@ OWN_WORDLESS, OWN_FREE_WORDS = 2.5, 0.2
 DISORDER, STEP = 1.5, 0.3
 # How much less the likeness to oneself counts: it begins at one, where a voice's is lower.
 OWN = 0.3
+
+
+# The prices of --by-turns, which knows no limits: whatever a feeling costs in one table is not there for the others. Nats for a
+# hundredth of likeness, for a nat of words, and for what of that is beyond DEAR_WORDS; what cost must fall by for a number to move.
+EVEN_UNLIKE, EVEN_WORDLESS, DEAR_WORDLESS, DEAR_WORDS, GAIN = 0.05, 1.0, 5.0, 0.15, 0.012
+# Renderings that it judges a number by, how many of those are said at half strength too, its first step and the least.
+TURN_RENDERINGS, TURN_HALVES, TURN_STEP, LEAST_STEP = 54, 14, 0.8, 0.25
 
 
 class Moonshine:
@@ -360,6 +371,11 @@ class Verdict:
         wordless = max(0.0, self.wordless - free) * price
         return -self.share + unlike + wordless + DISORDER * self.disorder
 
+    def even_cost(self, own):
+        unlike = self.unlike * 100 * EVEN_UNLIKE
+        wordless = self.wordless * EVEN_WORDLESS + max(0.0, self.wordless - DEAR_WORDS) * DEAR_WORDLESS
+        return -self.share + unlike + (wordless * OWN_WORDLESS / WORDLESS if own else wordless) + self.disorder
+
 
 class Performer:
     """`perform` with the sounds it has heard."""
@@ -434,6 +450,45 @@ def voices_of(rows, root, targets, listeners):
     return middles
 
 
+def by_turns(start, bounds, cost, keep, until, random):
+    """Coordinate search (Hooke and Jeeves 1961 without its pattern moves): each number in turn goes on the way that helps, by halved
+    steps where neither does. `cost` of a point in one of two parts of what it is judged by; `keep` is told each better point."""
+    point, steps = start.copy(), np.full(len(start), TURN_STEP)
+    towards = random.choice([-1.0, 1.0], len(start))
+    least = [cost(point, 0), cost(point, 1)]
+
+    def better(number, way):
+        """Whether a step that way helps, and if so there."""
+        nonlocal point, least
+        moved = point.copy()
+        moved[number] = np.clip(point[number] + way * steps[number], bounds[0][number], bounds[1][number])
+        if time.monotonic() > until or abs(moved[number] - point[number]) < 1e-3:
+            return False
+        first = cost(moved, 0)
+        if first > least[0]:
+            return False
+        costs = [first, cost(moved, 1)]
+        if np.mean(costs) > np.mean(least) - GAIN:
+            return False
+        point, least = moved, costs
+        name, unit = NUMBERS[number][:2]
+        print(f"{name} {point[number] * unit:.3f}: cost {np.mean(least):.3f}", flush=True)
+        keep(point)
+        return True
+
+    while time.monotonic() < until and steps.max() >= LEAST_STEP:
+        for number in random.permutation(len(point)):
+            for way in (towards[number], -towards[number]):
+                moved = False
+                while better(number, way):
+                    moved, towards[number] = True, way
+                if moved:
+                    break
+            else:
+                steps[number] /= 2
+    return point
+
+
 def limits(emotion):
     """Least and most of each number, in steps."""
     known = KNOWN[emotion]
@@ -450,13 +505,14 @@ def point_of(prosody):
     return np.array([prosody.get(name, 0.0) / step for name, step, _, _ in NUMBERS])
 
 
-def pack_prosody(pack, emotion):
-    """What the pack's own emotion file does."""
+def pack_prosody(pack, emotion, register):
+    """What the pack's own emotion file does in such voices."""
     names = ["happy", "sad", "angry", "fearful", "surprised", "disgusted", "calm"]
     path = Path(pack).with_suffix("").with_suffix(".emotion.mien")
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
-    return json.loads(header["__metadata__"]["mien.card"])["prosody"][names.index(emotion)]
+    card = json.loads(header["__metadata__"]["mien.card"])
+    return (card.get(CARD[register]) or card["prosody"])[names.index(emotion)]
 
 
 def main():
@@ -468,9 +524,11 @@ def main():
     options.add_argument("found", type=Path, help="where the numbers are written, best so far")
     options.add_argument("--moonshine", type=Path, required=True, help="folder of Moonshine's encoder_model.ort and decoder_model_merged.ort")
     options.add_argument("--leave-out", default="", help="speakers that neither are converted nor teach the ears")
-    options.add_argument("--targets", default=TARGET_SPEAKERS, help="voices to convert to, and whose they are; none for the own voice")
+    options.add_argument("--register", choices=TARGET_SPEAKERS, default="high", help="voices that the numbers are for")
+    options.add_argument("--targets", help="other voices to convert to than the register's, and whose they are: NAME=SPEAKER,…")
     options.add_argument("--perform", default="target/release/examples/perform")
     options.add_argument("--minutes", type=float, default=40.0, help="forty are some sixty generations, which 22 numbers need")
+    options.add_argument("--by-turns", action="store_true", help="move one number after the other, always on the same recordings, without CMA-ES")
     options.add_argument("--likeness", type=float, default=0.06, help="likeness to the voice that may be lost")
     options.add_argument("--begin", type=Path, help="numbers to begin at, as this program writes them")
     options.add_argument("--spread", type=float, default=0.8, help="of the first proposals, in steps")
@@ -491,7 +549,8 @@ def main():
     sounds = [root / path for path in paths]
     performer = Performer(arguments.perform, arguments.pack, [[root / p for p in [*said_before(everyone, path), path]] for path in paths])
     wanted = listeners.classes.index(arguments.emotion)
-    targets = dict(pair.split("=") for pair in filter(None, arguments.targets.split(",")))
+    targets = TARGET_SPEAKERS[arguments.register] if arguments.targets is None else arguments.targets
+    targets = dict(pair.split("=") for pair in filter(None, targets.split(",")))
     voices = list(targets) or ["Yourself"]
     middles = voices_of(everyone, root, targets, listeners)
     recogniser = listeners.ears[0]
@@ -544,14 +603,32 @@ def main():
     all_cases = [(s, v) for s in range(len(takes)) for v in voices]
     told = [all_cases[i] for i in random.permutation(len(all_cases))[:TOLD]]
     all_readers = [(s, voices[s % len(voices)]) for s in range(len(takes), len(sounds))]
-    start = point_of(json.loads(arguments.begin.read_text()) if arguments.begin else pack_prosody(arguments.pack, arguments.emotion))
+    start = point_of(json.loads(arguments.begin.read_text()) if arguments.begin else pack_prosody(arguments.pack, arguments.emotion, arguments.register))
     bounds = limits(arguments.emotion)
     start = np.clip(start, bounds[0], bounds[1])
     print("begins", judge(prosody_of(start), told, all_readers, TOLD), flush=True)
+    until = time.monotonic() + 60 * arguments.minutes
+
+    def keep(point):
+        arguments.found.write_text(json.dumps({k: round(v, 4) for k, v in prosody_of(point).items()}, indent=1))
+
+    if arguments.by_turns:
+        cases = [all_cases[i] for i in random.permutation(len(all_cases))[:TURN_RENDERINGS]]
+        half = len(cases) // 2
+        # What is no good on the first half is not asked of the second.
+        parts = [(cases[:half], all_readers[::2], TURN_HALVES // 2), (cases[half:], all_readers[1::2], TURN_HALVES // 2)]
+
+        def cost(point, part):
+            verdict = judge(prosody_of(point), *parts[part])
+            return verdict.even_cost(not targets) + EFFORT * float(np.square(point).sum())
+
+        found = by_turns(start, bounds, cost, keep, until, random)
+        keep(found)
+        print("ends", judge(prosody_of(found), told, all_readers, TOLD), flush=True)
+        return 0
     search = cma.CMAEvolutionStrategy(
         start, arguments.spread, {"bounds": bounds, "popsize": 12, "seed": arguments.seed, "verbose": -9}
     )
-    until = time.monotonic() + 60 * arguments.minutes
     generation = 0
     while time.monotonic() < until and not search.stop():
         # All proposals of a generation meet the same cases, or luck would choose among them.
@@ -563,8 +640,7 @@ def main():
             costs.append(verdict.cost(arguments.likeness, not targets) + EFFORT * float(np.square(point).sum()))
         search.tell(points, costs)
         generation += 1
-        found = prosody_of(search.result.xfavorite)
-        arguments.found.write_text(json.dumps({k: round(v, 4) for k, v in found.items()}, indent=1))
+        keep(search.result.xfavorite)
         print(generation, f"cost {np.mean(costs):.3f}, least {min(costs):.3f}", verdict, flush=True)
     print("ends", judge(prosody_of(search.result.xfavorite), told, all_readers, TOLD), flush=True)
     return 0

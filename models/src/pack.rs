@@ -40,6 +40,9 @@ pub struct Card {
     /// Prosody of each emotion in a voice of the pack (emotion packs).
     #[serde(default)]
     pub prosody: Vec<EmotionProsody>,
+    /// The same in a low voice of the pack; none where it is no other.
+    #[serde(default)]
+    pub low_prosody: Vec<EmotionProsody>,
     /// The same in the speaker's own voice; none where it is no other.
     #[serde(default)]
     pub own_prosody: Vec<EmotionProsody>,
@@ -264,6 +267,9 @@ impl LoadedPack {
                 .with_context(|| format!("the emotion pack {beside:?}"))?;
             if let Ok(learned) = <[EmotionProsody; EMOTIONS.len()]>::try_from(card.prosody) {
                 feelings = Feelings::from(learned);
+            }
+            if let Ok(low) = card.low_prosody.try_into() {
+                feelings.low = low;
             }
             if let Ok(own) = card.own_prosody.try_into() {
                 feelings.own = own;

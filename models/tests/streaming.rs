@@ -7,7 +7,9 @@ use mien_models::networks::{
     SourceSpectra, Vocoder,
 };
 use mien_models::pack::{self, Card, LoadedPack};
-use mien_models::streaming::{Converter, DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS};
+use mien_models::streaming::{
+    Converter, DELAY_SAMPLES, EmotionProsody, PROSODY_DEFAULTS, PitchTarget,
+};
 use mien_models::train::checkpoint;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -517,7 +519,7 @@ fn effort_changes_the_sound_and_hardly_the_level() {
     let heard = Offline::new(&pack, &sound);
     let with = |effort: f32| {
         let mut feelings = pack.networks.feelings;
-        feelings.voices[2] = EmotionProsody {
+        feelings.high[2] = EmotionProsody {
             effort,
             ..EmotionProsody::default()
         };
@@ -607,14 +609,56 @@ fn a_feeling_streams_as_it_is_said_offline() {
     let error = apart(&streamed, &whole);
     assert!(error < 1e-3, "{error}");
     let mut duller = pack.networks.feelings;
-    duller.voices[2].colour.tilt -= 0.1;
+    duller.high[2].colour.tilt -= 0.1;
     let other = apart(&whole, &of(&duller));
     assert!(other > 5e-3, "tilt changed nothing: {other}");
     let mut as_it_is = pack.networks.feelings;
-    as_it_is.voices[2].acting = 0.0;
-    as_it_is.voices[2].acting_slope = 0.0;
+    as_it_is.high[2].acting = 0.0;
+    as_it_is.high[2].acting_slope = 0.0;
     let other = apart(&whole, &of(&as_it_is));
     assert!(other > 5e-3, "acting changed nothing: {other}");
+}
+
+/// Live and offline a low voice has its own numbers, a high one its own, and one between something of both.
+#[test]
+fn feelings_follow_the_register_of_the_voice() {
+    let pack = shipped_pack();
+    let hz = &pack.networks.voice_f0_hz;
+    let voice = |low, high| {
+        let fits = |&hz: &f32| (low..high).contains(&PitchTarget::register_of(hz));
+        hz[..pack.networks.own_voice].iter().position(fits).unwrap() as u32
+    };
+    let sound = speech().concat();
+    let unlike = EmotionProsody {
+        pitch_shift: 0.3,
+        acting: 1.0,
+        ..EmotionProsody::default()
+    };
+    for (voice, [follows_low, follows_high]) in [
+        (voice(0.0, 1e-6), [true, false]),
+        (voice(0.1, 0.9), [true, true]),
+        (voice(1.0, 1.1), [false, true]),
+    ] {
+        let mut controls = Controls {
+            strength: 1.0,
+            ..Controls::default()
+        };
+        controls.voices[0].index = voice;
+        controls.emotions[1] = 1.0;
+        let heard = Offline::new(&pack, &sound);
+        let whole = heard.say(&controls, &pack.networks.feelings);
+        let streamed = convert(&mut Converter::new(pack.networks.clone()), &sound, &controls);
+        let settled = streamed.len() / 2..;
+        let error = streamed[settled.clone()].iter().zip(&whole[settled]);
+        let error = error.map(|(x, y)| (x - y).abs()).fold(0.0_f32, f32::max);
+        assert!(error < 1e-3, "voice {voice}: {error}");
+        let mut low = pack.networks.feelings;
+        low.low[1] = unlike;
+        let mut high = pack.networks.feelings;
+        high.high[1] = unlike;
+        assert_eq!(heard.say(&controls, &low) != whole, follows_low, "{voice}");
+        assert_eq!(heard.say(&controls, &high) != whole, follows_high, "{voice}");
+    }
 }
 
 #[test]

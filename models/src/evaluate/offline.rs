@@ -144,8 +144,8 @@ impl<'a> Offline<'a> {
         };
         let weights = wanted_emotions(controls);
         let target = PitchTarget {
-            mean_hz: networks.voice_f0_hz[voice],
             own,
+            ..PitchTarget::of_voice(networks.voice_f0_hz[voice])
         };
         let score = self.score(controls, feelings, target);
         let steps = self.bands.len() as i64 - 1;
@@ -162,7 +162,7 @@ impl<'a> Offline<'a> {
             change.extend(added(difference, kept, own).map(|v| v + level));
         }
         let embedding = &networks.voices[voice];
-        let acting = feelings.acting(&weights, own);
+        let acting = feelings.acting(&weights, target);
         let content = match &networks.acting {
             Some(maps) if acting != ActingWeights::default() => {
                 let share = Tensor::from_slice(&score.acted).reshape([1, steps, 1]);

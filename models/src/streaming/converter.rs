@@ -7,7 +7,7 @@ use mien_dsp::pitch::{PitchFrame, PitchTracker};
 use mien_face::{Controls, EMOTIONS, FRAME, StepReport};
 use tch::{Kind, Tensor, no_grad};
 
-use super::prosody::{PitchTarget, Sung};
+use super::prosody::Sung;
 use super::{
     Articulation, AutoLevel, Colour, EmotionColour, ProsodyMapper, Source, VoiceMix, formant,
 };
@@ -209,10 +209,7 @@ impl Converter {
             self.modulation = Some(self.networks.generator.voice(&embedding));
         }
         glide_emotions(&mut self.emotion_weights, &controls);
-        let target = PitchTarget {
-            mean_hz: self.voices.mean_f0_hz(),
-            own: self.voices.own_share(),
-        };
+        let target = self.voices.pitch();
         let sung = self.prosody.map(
             pitch.f0_hz,
             heard.loudness,
@@ -257,7 +254,9 @@ impl Converter {
             .modulation
             .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
         let own = self.voices.own_share();
-        let acting = networks.feelings.acting(&self.emotion_weights, own);
+        let acting = networks
+            .feelings
+            .acting(&self.emotion_weights, self.voices.pitch());
         let acted = match &networks.acting {
             Some(maps) if acting != ActingWeights::default() => {
                 let mix = match self.acting.take() {

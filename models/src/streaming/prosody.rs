@@ -87,22 +87,39 @@ impl EmotionProsody {
 /// What the emotions do to delivery, in the order of [`EMOTIONS`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Feelings {
-    /// Said in a voice of the pack.
-    pub voices: [EmotionProsody; EMOTIONS.len()],
+    /// Said in a low voice of the pack ([`PitchTarget::register`] 0): the same step of pitch or colour is another feeling there.
+    pub low: [EmotionProsody; EMOTIONS.len()],
+    /// Said in a high one (1).
+    pub high: [EmotionProsody; EMOTIONS.len()],
     /// Said in the speaker's own: its sound is not the generator's, and bears and needs other numbers.
     pub own: [EmotionProsody; EMOTIONS.len()],
 }
 
 impl Feelings {
-    /// How much each emotion acts on the content, with weights that already hold the strength. `own`: see [`PitchTarget`].
-    pub fn acting(&self, emotions: &[f32; EMOTIONS.len()], own: f32) -> ActingWeights {
+    /// How much each emotion acts on the content, with weights that already hold the strength.
+    pub fn acting(&self, emotions: &[f32; EMOTIONS.len()], target: PitchTarget) -> ActingWeights {
+        let all = self.mixed(emotions, target);
+        all.map(|e| [e.acting, e.acting_slope])
+    }
+
+    /// What each emotion does in such a voice, by its weight.
+    fn mixed(
+        &self,
+        emotions: &[f32; EMOTIONS.len()],
+        target: PitchTarget,
+    ) -> [EmotionProsody; EMOTIONS.len()] {
+        let voice = 1.0 - target.own;
+        let shares = [
+            (&self.low, voice * (1.0 - target.register)),
+            (&self.high, voice * target.register),
+            (&self.own, target.own),
+        ];
         std::array::from_fn(|i| {
-            let (voice, mine) = (&self.voices[i], &self.own[i]);
-            let pairs = [
-                (voice.acting, mine.acting),
-                (voice.acting_slope, mine.acting_slope),
-            ];
-            pairs.map(|(voice, mine)| emotions[i] * (voice + (mine - voice) * own))
+            let mut sum = EmotionProsody::default();
+            for (all, share) in shares {
+                sum.add(&all[i], emotions[i] * share);
+            }
+            sum
         })
     }
 }
@@ -111,7 +128,8 @@ impl From<[EmotionProsody; EMOTIONS.len()]> for Feelings {
     /// The same in every voice.
     fn from(both: [EmotionProsody; EMOTIONS.len()]) -> Self {
         Self {
-            voices: both,
+            low: both,
+            high: both,
             own: both,
         }
     }
@@ -196,6 +214,11 @@ const ROUGH_MOST: f32 = 0.95;
 /// Most that lengths of cycles differ: hoarse voices have 3 to 4 %.
 const PERTURBED_MOST: f32 = 0.04;
 
+/// Mean pitch of a low voice and of a high one, in Hz. Between them lie few voices, and feelings in them between both; the voices
+/// with which feelings were searched lie outside (docs/emotion.md, "Low and high voices").
+const LOW_HZ: f32 = 136.0;
+const HIGH_HZ: f32 = 178.0;
+
 /// Running statistics of one stream and the mapping.
 #[derive(Clone, Debug)]
 pub struct ProsodyMapper {
@@ -224,6 +247,8 @@ pub struct ProsodyMapper {
 pub struct PitchTarget {
     /// Mean pitch in Hz.
     pub mean_hz: f32,
+    /// From 0, a low voice, to 1, a high one. [`Self::register_of`] the mean pitch, but where a voice is changing.
+    pub register: f32,
     /// How much of the speaker's own pitch stays, 0 to 1.
     pub own: f32,
 }
@@ -231,7 +256,17 @@ pub struct PitchTarget {
 impl PitchTarget {
     /// That of another voice, with nothing of the speaker's own.
     pub fn of_voice(mean_hz: f32) -> Self {
-        Self { mean_hz, own: 0.0 }
+        Self {
+            mean_hz,
+            register: Self::register_of(mean_hz),
+            own: 0.0,
+        }
+    }
+
+    /// The register of a voice of that mean pitch in Hz.
+    pub fn register_of(mean_hz: f32) -> f32 {
+        let octaves = |hz: f32| (hz.max(1.0) / LOW_HZ).log2();
+        (octaves(mean_hz) / octaves(HIGH_HZ)).clamp(0.0, 1.0)
     }
 }
 
@@ -324,10 +359,8 @@ impl ProsodyMapper {
         }
         self.follow(voiced, loudness);
         let mut wanted = EmotionProsody::default();
-        let Feelings { voices, own } = &self.feelings;
-        for ((&weight, voice), own) in emotions.iter().zip(voices).zip(own) {
-            wanted.add(voice, weight * (1.0 - target.own));
-            wanted.add(own, weight * target.own);
+        for does in &self.feelings.mixed(emotions, target) {
+            wanted.add(does, 1.0);
         }
         let match_shift = if controls.auto_pitch != 0 && self.pitch_count > 0.0 {
             (1.0 - target.own) * (target.mean_hz.max(30.0).log2() - self.pitch_mean)
@@ -480,14 +513,23 @@ mod tests {
             ..EmotionProsody::default()
         };
         let feelings = Feelings {
-            voices: [numbers(2.0, 1.0); EMOTIONS.len()],
+            low: [numbers(2.0, 1.0); EMOTIONS.len()],
+            high: [numbers(4.0, 1.0); EMOTIONS.len()],
             own: [numbers(1.0, 3.0); EMOTIONS.len()],
         };
         let mut emotions = [0.0; EMOTIONS.len()];
         emotions[2] = 0.5;
-        assert_eq!(feelings.acting(&emotions, 0.0)[2], [1.0, 0.5]);
-        assert_eq!(feelings.acting(&emotions, 0.5)[2], [0.75, 1.0]);
-        assert_eq!(feelings.acting(&emotions, 1.0)[0], [0.0, 0.0]);
+        let acting = |hz, own| {
+            let voice = PitchTarget::of_voice(hz);
+            feelings.acting(&emotions, PitchTarget { own, ..voice })
+        };
+        assert_eq!(acting(100.0, 0.0)[2], [1.0, 0.5]);
+        assert_eq!(acting(250.0, 0.0)[2], [2.0, 0.5]);
+        assert_eq!(acting(100.0, 0.5)[2], [0.75, 1.0]);
+        assert_eq!(acting(250.0, 1.0)[2], [0.5, 1.5]);
+        assert_eq!(acting(100.0, 0.0)[0], [0.0, 0.0]);
+        let between = acting((LOW_HZ * HIGH_HZ).sqrt(), 0.0)[2];
+        assert!((between[0] - 1.5).abs() < 1e-5, "{between:?}");
     }
 
     fn controls() -> Controls {

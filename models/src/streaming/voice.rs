@@ -3,6 +3,8 @@
 use mien_face::{Controls, MORPH_SLOTS};
 use tch::Tensor;
 
+use super::prosody::PitchTarget;
+
 /// Share of the way to a new voice each frame: 90 % in 50 ms, too fast to hear as a morph and too
 /// slow to click.
 const GLIDE: f64 = 0.35;
@@ -17,6 +19,7 @@ pub struct VoiceMix {
     own: usize,
     own_share: f32,
     own_goal: f32,
+    register: f32,
     weights: [(usize, f32); MORPH_SLOTS],
     now: Option<Tensor>,
     goal: Tensor,
@@ -36,6 +39,7 @@ impl VoiceMix {
             own,
             own_share: 0.0,
             own_goal: 0.0,
+            register: PitchTarget::register_of(first),
             weights: [(0, 0.0); MORPH_SLOTS],
             now: None,
             goal,
@@ -67,9 +71,14 @@ impl VoiceMix {
         self.settled = false;
     }
 
-    /// Mean pitch of the wanted voice in Hz, the speaker's own share left out.
-    pub fn mean_f0_hz(&self) -> f32 {
-        self.mean_f0_hz
+    /// Where the pitch of the last frame of [`Self::next`] is to lie. Its mean is the wanted voice's at once, the speaker's own
+    /// share left out; the rest glides.
+    pub fn pitch(&self) -> PitchTarget {
+        PitchTarget {
+            mean_hz: self.mean_f0_hz,
+            register: self.register,
+            own: self.own_share,
+        }
     }
 
     /// How much of the speaker's own voice is to be heard in the last frame of [`Self::next`], 0 to 1.
@@ -85,12 +94,13 @@ impl VoiceMix {
             self.settled = false;
             self.aim(&wanted);
         }
-        self.own_share = match &self.now {
-            Some(_) if (self.own_goal - self.own_share).abs() > 1e-3 => {
-                self.own_share + (self.own_goal - self.own_share) * GLIDE as f32
-            }
-            _ => self.own_goal,
+        let glides = self.now.is_some();
+        let glided = |now: f32, goal: f32| match glides && (goal - now).abs() > 1e-3 {
+            true => now + (goal - now) * GLIDE as f32,
+            false => goal,
         };
+        self.own_share = glided(self.own_share, self.own_goal);
+        self.register = glided(self.register, PitchTarget::register_of(self.mean_f0_hz));
         if self.settled {
             return None;
         }

@@ -363,6 +363,8 @@ pub struct EmotionConfig {
     /// What it does in the pack instead, as found afterwards on the trained adapter by
     /// `models/scripts/search_feelings.py`.
     pub performed: BTreeMap<String, EmotionProsody>,
+    /// The same in low voices, where it is another (see `PitchTarget::register_of`).
+    pub performed_low: BTreeMap<String, EmotionProsody>,
     /// The same in the speaker's own voice, where it is another.
     pub performed_own: BTreeMap<String, EmotionProsody>,
     /// Optimiser.
@@ -384,6 +386,7 @@ impl Default for EmotionConfig {
             own_share: 0.4,
             prosody: BTreeMap::new(),
             performed: BTreeMap::new(),
+            performed_low: BTreeMap::new(),
             performed_own: BTreeMap::new(),
             optimizer: OptimizerConfig {
                 learning_rate: 2e-3,

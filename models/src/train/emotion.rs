@@ -447,6 +447,7 @@ pub fn performed_of(
     let mut all = prosody_of(config, takes, features)?;
     set(&mut all, &config.performed, "performed")?;
     let mut feelings = Feelings::from(all);
+    set(&mut feelings.low, &config.performed_low, "performed_low")?;
     set(&mut feelings.own, &config.performed_own, "performed_own")?;
     Ok(feelings)
 }

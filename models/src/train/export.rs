@@ -183,7 +183,8 @@ pub fn emotion(
         kind: "emotion".into(),
         description,
         networks: config.networks.clone(),
-        prosody: feelings.voices.to_vec(),
+        prosody: feelings.high.to_vec(),
+        low_prosody: feelings.low.to_vec(),
         own_prosody: feelings.own.to_vec(),
         ..Card::default()
     };
