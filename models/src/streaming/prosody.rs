@@ -594,8 +594,8 @@ mod tests {
     fn the_own_voice_keeps_its_pitch_but_for_the_performers_shift() {
         let mut mapper = ProsodyMapper::new(PROSODY_DEFAULTS);
         let own = PitchTarget {
-            mean_hz: 220.0,
             own: 1.0,
+            ..PitchTarget::of_voice(220.0)
         };
         for t in 0..300 {
             let pitch = 110.0 + (t % 40) as f32;
