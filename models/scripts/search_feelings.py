@@ -112,8 +112,6 @@ OWN_WORDLESS, OWN_FREE_WORDS = 2.5, 0.2
 DISORDER, STEP = 1.5, 0.3
 # How much less the likeness to oneself counts: it begins at one, where a voice's is lower.
 OWN = 0.3
-
-
 # The prices of --by-turns, which knows no limits: whatever a feeling costs in one table is not there for the others. Nats for a
 # hundredth of likeness, for a nat of words, and for what of that is beyond DEAR_WORDS; what cost must fall by for a number to move.
 EVEN_UNLIKE, EVEN_WORDLESS, DEAR_WORDLESS, DEAR_WORDS, GAIN = 0.05, 1.0, 5.0, 0.15, 0.012
@@ -457,8 +455,8 @@ def by_turns(start, bounds, cost, keep, until, random):
     towards = random.choice([-1.0, 1.0], len(start))
     least = [cost(point, 0), cost(point, 1)]
 
-    def better(number, way):
-        """Whether a step that way helps, and if so there."""
+    def goes(number, way):
+        """Whether a step that way helps; if so, `point` is there."""
         nonlocal point, least
         moved = point.copy()
         moved[number] = np.clip(point[number] + way * steps[number], bounds[0][number], bounds[1][number])
@@ -470,21 +468,23 @@ def by_turns(start, bounds, cost, keep, until, random):
         costs = [first, cost(moved, 1)]
         if np.mean(costs) > np.mean(least) - GAIN:
             return False
-        point, least = moved, costs
+        point, least, towards[number] = moved, costs, way
         name, unit = NUMBERS[number][:2]
         print(f"{name} {point[number] * unit:.3f}: cost {np.mean(least):.3f}", flush=True)
         keep(point)
         return True
 
+    def goes_far(number, way):
+        """Goes that way as long as it helps; whether it did at all."""
+        helped = goes(number, way)
+        while helped and goes(number, way):
+            pass
+        return helped
+
     while time.monotonic() < until and steps.max() >= LEAST_STEP:
         for number in random.permutation(len(point)):
-            for way in (towards[number], -towards[number]):
-                moved = False
-                while better(number, way):
-                    moved, towards[number] = True, way
-                if moved:
-                    break
-            else:
+            way = towards[number]
+            if not (goes_far(number, way) or goes_far(number, -way)):
                 steps[number] /= 2
     return point
 
@@ -622,27 +622,27 @@ def main():
             verdict = judge(prosody_of(point), *parts[part])
             return verdict.even_cost(not targets) + EFFORT * float(np.square(point).sum())
 
-        found = by_turns(start, bounds, cost, keep, until, random)
-        keep(found)
-        print("ends", judge(prosody_of(found), told, all_readers, TOLD), flush=True)
-        return 0
-    search = cma.CMAEvolutionStrategy(
-        start, arguments.spread, {"bounds": bounds, "popsize": 12, "seed": arguments.seed, "verbose": -9}
-    )
-    generation = 0
-    while time.monotonic() < until and not search.stop():
-        # All proposals of a generation meet the same cases, or luck would choose among them.
-        cases = [(int(s), voices[i % len(voices)]) for i, s in enumerate(random.integers(len(takes), size=RENDERINGS))]
-        readers = [all_readers[i] for i in random.choice(len(all_readers), min(READINGS, len(all_readers)), replace=False)]
-        points, costs = search.ask(), []
-        for point in points:
-            verdict = judge(prosody_of(point), cases, readers, HALVES)
-            costs.append(verdict.cost(arguments.likeness, not targets) + EFFORT * float(np.square(point).sum()))
-        search.tell(points, costs)
-        generation += 1
-        keep(search.result.xfavorite)
-        print(generation, f"cost {np.mean(costs):.3f}, least {min(costs):.3f}", verdict, flush=True)
-    print("ends", judge(prosody_of(search.result.xfavorite), told, all_readers, TOLD), flush=True)
+        best = by_turns(start, bounds, cost, keep, until, random)
+        keep(best)
+    else:
+        search = cma.CMAEvolutionStrategy(
+            start, arguments.spread, {"bounds": bounds, "popsize": 12, "seed": arguments.seed, "verbose": -9}
+        )
+        generation = 0
+        while time.monotonic() < until and not search.stop():
+            # All proposals of a generation meet the same cases, or luck would choose among them.
+            cases = [(int(s), voices[i % len(voices)]) for i, s in enumerate(random.integers(len(takes), size=RENDERINGS))]
+            readers = [all_readers[i] for i in random.choice(len(all_readers), min(READINGS, len(all_readers)), replace=False)]
+            points, costs = search.ask(), []
+            for point in points:
+                verdict = judge(prosody_of(point), cases, readers, HALVES)
+                costs.append(verdict.cost(arguments.likeness, not targets) + EFFORT * float(np.square(point).sum()))
+            search.tell(points, costs)
+            generation += 1
+            keep(search.result.xfavorite)
+            print(generation, f"cost {np.mean(costs):.3f}, least {min(costs):.3f}", verdict, flush=True)
+        best = search.result.xfavorite
+    print("ends", judge(prosody_of(best), told, all_readers, TOLD), flush=True)
     return 0
 
 

@@ -629,6 +629,7 @@ fn feelings_follow_the_register_of_the_voice() {
         hz[..pack.networks.own_voice].iter().position(fits).unwrap() as u32
     };
     let sound: Vec<f32> = (0..3).flat_map(|_| speech()).flatten().collect();
+    let heard = Offline::new(&pack, &sound);
     let unlike = EmotionProsody {
         pitch_shift: 0.3,
         acting: 1.0,
@@ -645,7 +646,6 @@ fn feelings_follow_the_register_of_the_voice() {
         };
         controls.voices[0].index = voice;
         controls.emotions[1] = 1.0;
-        let heard = Offline::new(&pack, &sound);
         let whole = heard.say(&controls, &pack.networks.feelings);
         let streamed = convert(
             &mut Converter::new(pack.networks.clone()),

@@ -253,10 +253,9 @@ impl Converter {
         let voice = self
             .modulation
             .get_or_insert_with(|| networks.generator.voice(&networks.voices[0]));
-        let own = self.voices.own_share();
-        let acting = networks
-            .feelings
-            .acting(&self.emotion_weights, self.voices.pitch());
+        let target = self.voices.pitch();
+        let own = target.own;
+        let acting = networks.feelings.acting(&self.emotion_weights, target);
         let acted = match &networks.acting {
             Some(maps) if acting != ActingWeights::default() => {
                 let mix = match self.acting.take() {

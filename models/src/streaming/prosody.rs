@@ -98,39 +98,34 @@ pub struct Feelings {
 impl Feelings {
     /// How much each emotion acts on the content, with weights that already hold the strength.
     pub fn acting(&self, emotions: &[f32; EMOTIONS.len()], target: PitchTarget) -> ActingWeights {
-        let all = self.mixed(emotions, target);
-        all.map(|e| [e.acting, e.acting_slope])
+        let shares = self.shares(target);
+        std::array::from_fn(|i| {
+            let does = shares.map(|(all, share)| (&all[i], emotions[i] * share));
+            [
+                does.iter().map(|(e, weight)| weight * e.acting).sum(),
+                does.iter().map(|(e, weight)| weight * e.acting_slope).sum(),
+            ]
+        })
     }
 
-    /// What each emotion does in such a voice, by its weight.
-    fn mixed(
-        &self,
-        emotions: &[f32; EMOTIONS.len()],
-        target: PitchTarget,
-    ) -> [EmotionProsody; EMOTIONS.len()] {
+    /// How much of each set of numbers such a voice takes; the shares add up to one.
+    fn shares(&self, target: PitchTarget) -> [(&[EmotionProsody; EMOTIONS.len()], f32); 3] {
         let voice = 1.0 - target.own;
-        let shares = [
+        [
             (&self.low, voice * (1.0 - target.register)),
             (&self.high, voice * target.register),
             (&self.own, target.own),
-        ];
-        std::array::from_fn(|i| {
-            let mut sum = EmotionProsody::default();
-            for (all, share) in shares {
-                sum.add(&all[i], emotions[i] * share);
-            }
-            sum
-        })
+        ]
     }
 }
 
 impl From<[EmotionProsody; EMOTIONS.len()]> for Feelings {
     /// The same in every voice.
-    fn from(both: [EmotionProsody; EMOTIONS.len()]) -> Self {
+    fn from(all: [EmotionProsody; EMOTIONS.len()]) -> Self {
         Self {
-            low: both,
-            high: both,
-            own: both,
+            low: all,
+            high: all,
+            own: all,
         }
     }
 }
@@ -359,8 +354,10 @@ impl ProsodyMapper {
         }
         self.follow(voiced, loudness);
         let mut wanted = EmotionProsody::default();
-        for does in &self.feelings.mixed(emotions, target) {
-            wanted.add(does, 1.0);
+        for (all, share) in self.feelings.shares(target) {
+            for (does, weight) in all.iter().zip(emotions) {
+                wanted.add(does, weight * share);
+            }
         }
         let match_shift = if controls.auto_pitch != 0 && self.pitch_count > 0.0 {
             (1.0 - target.own) * (target.mean_hz.max(30.0).log2() - self.pitch_mean)

@@ -81,11 +81,6 @@ impl VoiceMix {
         }
     }
 
-    /// How much of the speaker's own voice is to be heard in the last frame of [`Self::next`], 0 to 1.
-    pub fn own_share(&self) -> f32 {
-        self.own_share
-    }
-
     /// The embedding for the next frame, or `None` where it is the last frame's.
     pub fn next(&mut self, controls: &Controls) -> Option<Tensor> {
         let wanted = self.normalised(controls);
