@@ -350,7 +350,11 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
     Ok(())
 }
 
-fn fill(store: &mut VarStore, tensors: &HashMap<String, Tensor>) -> Result<()> {
+/// Takes each variable's values from a pack's tensors; they do not learn then.
+///
+/// # Errors
+/// When one is missing or of another size.
+pub(crate) fn fill(store: &mut VarStore, tensors: &HashMap<String, Tensor>) -> Result<()> {
     for (name, mut variable) in store.variables() {
         let saved = tensors
             .get(&name)

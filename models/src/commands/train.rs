@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use tch::Device;
 
 use crate::corpus::{self, Recording, emotion_index, held_out_speakers, sentence};
-use crate::networks::ContentEncoder;
+use crate::networks::{ActedContent, ContentEncoder};
 use crate::nn::set_mixed;
 use crate::pack::LoadedPack;
 use crate::train::acoustic::{AcousticNetworks, AcousticRun};
@@ -17,10 +17,12 @@ use crate::train::batches::{Item, Pool};
 use crate::train::classifier::ClassifierRun;
 use crate::train::config::{TrainConfig, VoiceConfig};
 use crate::train::emotion::{EmotionNetworks, EmotionRun, performed_of, prosody_of};
+use crate::train::emotion_game::{EmotionGame, GameNetworks, played};
 use crate::train::export::{self, Adapter, VoiceFacts};
 use crate::train::features::{FeatureSet, Teacher, load_or_make, rated_key};
 use crate::train::parallel::Take;
 use crate::train::phones::{Phones, load_or_align};
+use crate::train::rehearsal::Rehearsals;
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
 use crate::train::{acting, checkpoint, emotion};
 
@@ -80,6 +82,11 @@ pub enum Stage {
     /// The last two alone: writes `--start`'s emotion pack with the recipe's prosody and with the content's maps fitted
     /// anew; not among all.
     Acting,
+    /// Adapter and acting of `--start`'s emotion pack learn on against adversaries; writes the emotion pack again. Not among all: it begins
+    /// with numbers of a performance that are searched for after the stages before.
+    EmotionGame,
+    /// Writes `--start`'s emotion pack again with the recipe's prosody, networks as they are; not among all.
+    Perform,
     /// Emotion classifier for `mien evaluate`; not among all, since no pack needs it.
     Classifier,
     /// Speaker encoder, for `mien evaluate --verifier` and for instant voices; not among all.
@@ -210,6 +217,21 @@ impl TrainArguments {
             let pack = self.start.as_ref().context("acting needs --start PACK")?;
             self.export_beside(&config, &speech, Adapter::of_pack(pack)?, pack)?;
         }
+        if self.stage == Stage::EmotionGame {
+            let pack = self.start.as_ref().context("the game needs --start PACK")?;
+            let networks = GameNetworks::of_pack(pack, device)?;
+            let run = speech.emotion_game(&config, pack, &self.run, deadline, device)?;
+            if !run.train(&networks)? {
+                return stopped();
+            }
+            let (tensors, step) = played(&self.run, pack, config.emotion.game.share)?;
+            let adapter = Adapter::of_tensors(pack, tensors)?.after(step);
+            self.export_again(&config, &speech, adapter, pack)?;
+        }
+        if self.stage == Stage::Perform {
+            let pack = self.start.as_ref().context("this needs --start PACK")?;
+            self.export_again(&config, &speech, Adapter::of_pack(pack)?, pack)?;
+        }
         if self.stage == Stage::Classifier {
             let run = ClassifierRun {
                 config: &config,
@@ -284,10 +306,30 @@ impl TrainArguments {
         adapter: Adapter,
         start: &Path,
     ) -> Result<()> {
-        let name = start.file_name().context("--start is no file")?;
-        let voices = self.out.as_ref().unwrap_or(&self.run).join(name);
         let pack = LoadedPack::load(start)?;
+        let voices = self.beside(start)?;
         export_emotion(config, speech, adapter, &pack.networks.encoder, &voices)
+    }
+
+    /// Writes it with what the adapter's pack knows of acting.
+    fn export_again(
+        &self,
+        config: &TrainConfig,
+        speech: &Speech,
+        mut adapter: Adapter,
+        start: &Path,
+    ) -> Result<()> {
+        let acting = adapter.acting().context(
+            "the emotion pack beside --start knows nothing of acting: --stage acting first",
+        )?;
+        let voices = self.beside(start)?;
+        write_emotion(config, speech, adapter, &acting, &voices)
+    }
+
+    /// Where the voice pack `start` would lie among the output.
+    fn beside(&self, start: &Path) -> Result<PathBuf> {
+        let name = start.file_name().context("--start is no file")?;
+        Ok(self.out.as_ref().unwrap_or(&self.run).join(name))
     }
 
     fn speech(&self, config: &TrainConfig) -> Result<Speech> {
@@ -350,11 +392,22 @@ fn export_emotion(
     encoder: &ContentEncoder,
     voices: &Path,
 ) -> Result<()> {
+    let acting = acting::fit(&speech.takes(config), &speech.features, encoder)?;
+    write_emotion(config, speech, adapter, &acting, voices)
+}
+
+/// The same with acting that is known.
+fn write_emotion(
+    config: &TrainConfig,
+    speech: &Speech,
+    adapter: Adapter,
+    acting: &ActedContent,
+    voices: &Path,
+) -> Result<()> {
     let takes = speech.takes(config);
     let feelings = performed_of(&config.emotion, &takes, &speech.features)?;
-    let acting = acting::fit(&takes, &speech.features, encoder)?;
     let corpora = speech.licences(&config.data.emotion_corpora);
-    let path = export::emotion(config, adapter, &acting, voices, &feelings, &corpora)?;
+    let path = export::emotion(config, adapter, acting, voices, &feelings, &corpora)?;
     println!("{}", path.display());
     Ok(())
 }
@@ -593,6 +646,30 @@ impl Speech {
             shipped: self.shipped(config),
             mean_pitch: self.mean_pitch(config),
             prosody,
+            folder: folder.to_owned(),
+            deadline,
+            device,
+        })
+    }
+
+    fn emotion_game<'a>(
+        &self,
+        config: &'a TrainConfig,
+        pack: &Path,
+        folder: &Path,
+        deadline: Option<Instant>,
+        device: Device,
+    ) -> Result<EmotionGame<'a>> {
+        let mut loaded = LoadedPack::load(pack)?;
+        let takes = self.takes(config);
+        // As the recipe performs, whatever the pack does.
+        let networks = Arc::get_mut(&mut loaded.networks).context("the pack is in use")?;
+        networks.feelings = performed_of(&config.emotion, &takes, &self.features)?;
+        let share = config.emotion.game.own_share;
+        let rehearsals = Rehearsals::new(&takes, &self.features, networks, share);
+        Ok(EmotionGame {
+            config,
+            rehearsals: Arc::new(rehearsals),
             folder: folder.to_owned(),
             deadline,
             device,

@@ -83,6 +83,23 @@ impl ActedContent {
             .into()
     }
 
+    /// Content of several recordings, each acted with one emotion, as a training needs it: a gradient passes through. `content`:
+    /// `[batch, frames, CONTENT]`; `emotion`: index of [`EMOTIONS`], `[batch]`; `weights`: how much of the mean change and of the
+    /// slope, `[batch, 2]`; `share`: as for [`ActingMix::act`].
+    pub fn act_each(
+        &self,
+        content: &Tensor,
+        emotion: &Tensor,
+        weights: &Tensor,
+        share: &Tensor,
+    ) -> Tensor {
+        let of = |all: &Tensor| all.index_select(0, emotion);
+        let column = |i: i64| weights.narrow(1, i, 1).unsqueeze(-1);
+        let beyond = (content - of(&self.middle).unsqueeze(1)).bmm(&of(&self.slope));
+        let change = of(&self.shift).unsqueeze(1) * column(0) + beyond * column(1);
+        content + change * share
+    }
+
     /// Prepares a mix of emotions.
     pub fn mix(&self, weights: &ActingWeights) -> ActingMix {
         let column = |i: usize| Tensor::from_slice(&weights.map(|w| w[i])).reshape([-1, 1]);
@@ -132,8 +149,17 @@ mod tests {
         assert!((of(2.0) - 3.5).abs() < 1e-5);
         assert!((of(6.0) - 8.5).abs() < 1e-5);
         let content = Tensor::randn([1, 3, CONTENT], options);
-        let silent = mix.act(&content, &(all * 0.0));
+        let silent = mix.act(&content, &(&all * 0.0));
         assert_eq!(silent, content);
+        let content = Tensor::randn([2, 3, CONTENT], options);
+        let each = acted.act_each(
+            &content,
+            &Tensor::from_slice(&[1_i64, 1]),
+            &Tensor::from_slice(&[0.5_f32, 0.25, 0.5, 0.25]).reshape([2, 2]),
+            &all,
+        );
+        let apart = (each - mix.act(&content, &all)).abs().max();
+        assert!(apart.double_value(&[]) < 1e-5);
     }
 
     #[test]

@@ -27,6 +27,12 @@ impl InstantVoice {
         }
     }
 
+    /// Who speaks, as a direction of length 1, `[batch, embedding]`: the closer two are, the more alike the voices. `mel`: as for
+    /// [`Self::voice`].
+    pub fn direction(&self, mel: &Tensor) -> Tensor {
+        self.encoder.embed(mel)
+    }
+
     /// `mel`: normalised log mel `[batch, frames, ≥ CONTENT_MEL]`, best 5 to 30 s → embeddings
     /// `[batch, voice]`.
     pub fn voice(&self, mel: &Tensor) -> Tensor {

@@ -59,19 +59,19 @@ impl EmotionColour {
 }
 
 /// Octaves of each band from 1 kHz; what is far below or above is not tilted any further.
-static OCTAVES: LazyLock<[f32; BANDS]> = LazyLock::new(|| {
+pub(crate) static OCTAVES: LazyLock<[f32; BANDS]> = LazyLock::new(|| {
     let centres = &mien_dsp::mel::filterbank().centres;
     std::array::from_fn(|b| (centres[b].max(1.0) / 1000.0).log2().clamp(-2.5, 2.5))
 });
 /// Bands to either side that a formant is measured against: about an octave at 1 kHz, without the harmonics' ripple.
-const AROUND: usize = 9;
+pub(crate) const AROUND: usize = 9;
 /// Share of the way that the slow mel follows each frame (50 ms).
-const SLOW: f32 = 0.2;
+pub(crate) const SLOW: f32 = 0.2;
 /// Most that all together change a band, in nepers of power.
-const MOST: f32 = 3.5;
+pub(crate) const MOST: f32 = 3.5;
 
 /// Most that sharpness lifts a band, in nepers of power (4 dB): a word after silence is all change, and would burst.
-const MOST_SHARP: f32 = 1.0;
+pub(crate) const MOST_SHARP: f32 = 1.0;
 
 /// One stream's past.
 #[derive(Clone, Debug, Default)]

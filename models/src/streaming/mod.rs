@@ -12,6 +12,7 @@ mod source;
 mod voice;
 
 pub use articulation::Articulation;
+pub(crate) use colour::{AROUND, MOST, MOST_SHARP, OCTAVES, SLOW};
 pub use colour::{Colour, EmotionColour};
 pub use converter::{Converter, DELAY_SAMPLES};
 pub(crate) use converter::{NOISE_SEED, added, glide_emotions, hush, wanted_emotions};

@@ -371,6 +371,90 @@ pub struct EmotionConfig {
     pub optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
     pub ema: f64,
+    /// The adversarial game after it.
+    pub game: EmotionGameConfig,
+}
+
+/// The adversarial game of adapter and acting (`train/emotion_game.rs`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmotionGameConfig {
+    /// Steps.
+    pub steps: u64,
+    /// Crops a batch.
+    pub batch: usize,
+    /// Frames of a crop.
+    pub frames: usize,
+    /// Share of crops in the actor's own voice.
+    pub own_share: f64,
+    /// Formula of the discriminator's game.
+    pub adversarial_loss: AdversarialLoss,
+    /// Weight of passing for acted speech of that feeling in that voice.
+    pub adversarial_weight: f64,
+    /// Weight of being named as the feeling by the classifier, which learns to name converted sound as neutral.
+    pub classifier_weight: f64,
+    /// Weight of half the strength being heard more than none, and the whole more than half.
+    pub ranking_weight: f64,
+    /// By how many nats more.
+    pub ranking_margin: f64,
+    /// Weight of content that is lost beyond what the start loses.
+    pub consistency_weight: f64,
+    /// Weight of likeness to the voice that is lost beyond what the start loses.
+    pub speaker_weight: f64,
+    /// Weight of the distance from what the start says.
+    pub anchor_weight: f64,
+    /// Whether what acting does to the content learns as well as the adapter.
+    pub acting: bool,
+    /// Channels of the first layers of discriminator and classifier.
+    pub discriminator_width: i64,
+    /// How the discriminator's weights are kept from growing.
+    pub discriminator_norm: WeightNorm,
+    /// Optimiser of discriminator and classifier.
+    pub discriminator_optimizer: OptimizerConfig,
+    /// Optimiser of adapter and acting.
+    pub optimizer: OptimizerConfig,
+    /// Decay of the weights' running mean.
+    pub ema: f64,
+    /// How far the pack's weights go from the start's to the game's, 0 to 1.
+    pub share: f64,
+}
+
+impl Default for EmotionGameConfig {
+    fn default() -> Self {
+        Self {
+            steps: 3000,
+            batch: 32,
+            frames: 200,
+            own_share: 0.35,
+            adversarial_loss: AdversarialLoss::LeastSquares,
+            adversarial_weight: 0.5,
+            classifier_weight: 0.5,
+            ranking_weight: 0.5,
+            ranking_margin: 0.3,
+            consistency_weight: 4.0,
+            speaker_weight: 4.0,
+            anchor_weight: 0.2,
+            acting: true,
+            discriminator_width: 24,
+            discriminator_norm: WeightNorm::None,
+            discriminator_optimizer: OptimizerConfig {
+                learning_rate: 2e-4,
+                beta1: 0.5,
+                beta2: 0.99,
+                ..OptimizerConfig::default()
+            },
+            optimizer: OptimizerConfig {
+                learning_rate: 3e-4,
+                warm_up: 100,
+                clip_norm: 1.0,
+                final_share: 0.05,
+                weight_decay: 0.0,
+                ..OptimizerConfig::default()
+            },
+            ema: 0.998,
+            share: 1.0,
+        }
+    }
 }
 
 impl Default for EmotionConfig {
@@ -395,6 +479,7 @@ impl Default for EmotionConfig {
                 ..OptimizerConfig::default()
             },
             ema: 0.98,
+            game: EmotionGameConfig::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ const SHRINKAGE: f64 = 0.1;
 /// over speech: `mel` normalised `[batch, frames, MEL]`, `speech` `[batch, frames, 1]` →
 /// `[batch, values]`.
 pub fn describe(mel: &Tensor, speech: &Tensor) -> Tensor {
-    let cepstra = mel.matmul(&cosines(mel.device()));
+    let cepstra = mel.matmul(&cosines(CEPSTRA, mel.device()));
     let frames = cepstra.size()[1];
     let over = |x: &Tensor, mask: &Tensor| {
         let count = mask.sum_dim_intlist([1].as_slice(), false, None) + 1e-3;
@@ -34,10 +34,10 @@ pub fn describe(mel: &Tensor, speech: &Tensor) -> Tensor {
     Tensor::cat(&[mean.narrow(1, 1, CEPSTRA - 1), log(spread), log(rate)], 1)
 }
 
-/// `[MEL, CEPSTRA]`: the orthogonal cosine transform.
-fn cosines(device: Device) -> Tensor {
+/// `[MEL, count]`: the orthogonal cosine transform, its lowest coefficients.
+pub(super) fn cosines(count: i64, device: Device) -> Tensor {
     let bands = Tensor::arange(MEL, (Kind::Float, device)) + 0.5;
-    let rows = Tensor::arange(CEPSTRA, (Kind::Float, device));
+    let rows = Tensor::arange(count, (Kind::Float, device));
     let angle = bands.outer(&rows) * (std::f64::consts::PI / MEL as f64);
     angle.cos() * (2.0 / MEL as f64).sqrt()
 }

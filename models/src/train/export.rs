@@ -1,6 +1,6 @@
 //! From checkpoints to packs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -124,6 +124,7 @@ pub fn voices(
 pub struct Adapter {
     tensors: BTreeMap<String, Tensor>,
     steps: Vec<String>,
+    acting: Option<ActedContent>,
 }
 
 impl Adapter {
@@ -136,22 +137,45 @@ impl Adapter {
         Ok(Self {
             tensors: below(&saved, &["emotion"]),
             steps: vec![format!("emotion {}", checkpoint::step(&saved))],
+            acting: None,
         })
     }
 
-    /// That of the emotion pack beside a voice pack.
+    /// That of the emotion pack beside a voice pack, with what it knows of acting.
     ///
     /// # Errors
     /// When there is none.
     pub fn of_pack(voices: &Path) -> Result<Self> {
-        let (card, tensors) = pack::read(&pack::emotion_path(voices))?;
+        let (_, tensors) = pack::read(&pack::emotion_path(voices))?;
+        Self::of_tensors(voices, tensors)
+    }
+
+    /// The same with other values of the weights.
+    ///
+    /// # Errors
+    /// As [`Self::of_pack`].
+    pub fn of_tensors(voices: &Path, tensors: HashMap<String, Tensor>) -> Result<Self> {
+        let (card, _) = pack::read(&pack::emotion_path(voices))?;
+        let acting = ActedContent::of_pack(&tensors)?;
         let adapter = tensors
             .into_iter()
             .filter(|(name, _)| name.starts_with("emotion."));
         Ok(Self {
             tensors: adapter.collect(),
             steps: card.description.steps,
+            acting,
         })
+    }
+
+    /// Tells of another stage that it has been through.
+    pub fn after(mut self, step: String) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Takes out what it knows of acting, if anything.
+    pub fn acting(&mut self) -> Option<ActedContent> {
+        self.acting.take()
     }
 }
 

@@ -1,0 +1,438 @@
+//! Batches for learning what a feeling does while it is performed: neutral takes as the live path hears them, with all that the
+//! prosody mapper makes of them at no, half and full strength, and acted takes of the same actor to compare with.
+//!
+//! The mapper that works here is the live one, so what is learned beside it fits what it does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mien_dsp::mel::mel_spectrogram;
+use mien_face::{Controls, EMOTIONS};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use super::batches::{Batches, Draw, Shape, ahead};
+use super::features::{FeatureSet, Features};
+use super::parallel::Take;
+use super::tint::{Tinting, Tints};
+use crate::networks::{
+    BANDS, FLOOR, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, loudness, normalise_value, prosody_features,
+};
+use crate::pack::Networks;
+use crate::streaming::{AutoLevel, EmotionColour, Feelings, PitchTarget, ProsodyMapper};
+
+/// Strengths that each crop is performed at.
+pub const STRENGTHS: [f32; 3] = [0.0, 0.5, 1.0];
+/// How often the mapper hears the neutral take before, so that it knows the speaker as after some seconds.
+const BEFORE: usize = 3;
+/// Nepers under the loudest frame at which speech ends.
+const SPEECH: f32 = 8.0;
+/// Frames that the mapper hears before the crop, for stress and phrase.
+const RUN_IN: usize = 60;
+
+/// A take at the level of the networks.
+#[derive(Debug)]
+struct Heard {
+    /// Log mel.
+    mel: Vec<[f32; BANDS]>,
+    /// Pitch in Hz and voicing.
+    pitch: Vec<[f32; 2]>,
+    /// Natural log of power.
+    loudness: Vec<f32>,
+    loudest: f32,
+}
+
+impl Heard {
+    fn new(features: &Features) -> Self {
+        let sample = |&x: &i16| f32::from(x) / 32767.0;
+        let sound: Vec<f32> = features.sound.iter().map(sample).collect();
+        let (levelled, _) = AutoLevel::whole(&sound);
+        let mut mel = mel_spectrogram(&levelled);
+        let frames = mel.len().min(features.pitch.len());
+        mel.truncate(frames);
+        for value in mel.iter_mut().flatten() {
+            *value = value.max(FLOOR);
+        }
+        let loud: Vec<f32> = mel.iter().map(|frame| loudness(frame)).collect();
+        Self {
+            loudest: loud.iter().copied().fold(f32::MIN, f32::max),
+            loudness: loud,
+            pitch: features.pitch[..frames].to_vec(),
+            mel,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.mel.len()
+    }
+
+    fn frame(&self, t: usize) -> [f32; BANDS] {
+        let frame = self.mel.get(t).copied().unwrap_or([FLOOR; BANDS]);
+        frame.map(normalise_value)
+    }
+
+    /// 1 where somebody speaks.
+    fn speech(&self, t: usize) -> f32 {
+        match self.loudness.get(t) {
+            Some(&level) if level > self.loudest - SPEECH => 1.0,
+            _ => 0.0,
+        }
+    }
+
+    /// Pitch in Hz, voicing and loudness; silence beyond the end.
+    fn prosody(&self, t: usize) -> [f32; 3] {
+        match (self.pitch.get(t), self.loudness.get(t)) {
+            (Some(&[f0_hz, voicing]), Some(&level)) => [f0_hz, voicing, level],
+            _ => [0.0, 0.0, FLOOR],
+        }
+    }
+}
+
+/// What one actor says.
+#[derive(Debug, Default)]
+struct Actor {
+    neutral: Vec<Heard>,
+    /// Takes of each emotion, with the sums of their weights so far.
+    acted: Vec<(Vec<Heard>, Vec<f64>)>,
+}
+
+/// Everything that is rehearsed.
+#[derive(Debug)]
+pub struct Rehearsals {
+    actors: Vec<Actor>,
+    /// Actors that have takes of each emotion.
+    of_emotion: Vec<Vec<usize>>,
+    feelings: Feelings,
+    colour: EmotionColour,
+    /// Mean pitch of each voice in Hz, and the one that is the speaker's own.
+    voices: Vec<f32>,
+    own_voice: usize,
+    own_share: f64,
+}
+
+impl Rehearsals {
+    /// All `takes` of actors who speak neutrally, too. `networks` tell voices and feelings.
+    pub fn new(takes: &[Take], features: &FeatureSet, networks: &Networks, own_share: f64) -> Self {
+        let usable = |take: &&Take| features.get(&take.key).is_some_and(|f| f.mel.len() > 30);
+        let heard: Vec<(&Take, Heard)> = takes
+            .par_iter()
+            .filter(usable)
+            .map(|take| (take, Heard::new(&features[&take.key])))
+            .collect();
+        let mut actors: BTreeMap<i64, Actor> = BTreeMap::new();
+        for (take, heard) in heard {
+            let actor = actors.entry(take.actor).or_default();
+            actor.acted.resize_with(EMOTIONS.len(), Default::default);
+            match take.emotion {
+                0 => actor.neutral.push(heard),
+                emotion => {
+                    let (all, sums) = &mut actor.acted[emotion as usize - 1];
+                    all.push(heard);
+                    sums.push(sums.last().unwrap_or(&0.0) + take.weight());
+                }
+            }
+        }
+        actors.retain(|_, actor| !actor.neutral.is_empty());
+        let actors: Vec<Actor> = actors.into_values().collect();
+        let with = |emotion: usize| -> Vec<usize> {
+            let has = |&a: &usize| !actors[a].acted[emotion].0.is_empty();
+            (0..actors.len()).filter(has).collect()
+        };
+        Self {
+            of_emotion: (0..EMOTIONS.len()).map(with).collect(),
+            actors,
+            feelings: networks.feelings,
+            colour: networks.colour,
+            voices: networks.voice_f0_hz.clone(),
+            own_voice: networks.own_voice,
+            own_share,
+        }
+    }
+
+    /// Emotions that somebody acts.
+    fn emotions(&self) -> Vec<usize> {
+        let acted = |&e: &usize| !self.of_emotion[e].is_empty();
+        (0..EMOTIONS.len()).filter(acted).collect()
+    }
+
+    /// Whether nobody acts anything.
+    pub fn is_empty(&self) -> bool {
+        self.emotions().is_empty()
+    }
+
+    /// Batches of them, each emotion equally often.
+    pub fn batches(self: Arc<Self>, shape: Shape, draw: Draw) -> Batches<RehearsalBatch> {
+        ahead(draw, move |rng| self.batch(shape, rng))
+    }
+
+    fn batch(&self, shape: Shape, rng: &mut StdRng) -> RehearsalBatch {
+        let emotions = self.emotions();
+        let mut rows = Rows::new(shape);
+        for _ in 0..shape.batch {
+            let emotion = emotions[rng.random_range(0..emotions.len())];
+            let able = &self.of_emotion[emotion];
+            let actor = &self.actors[able[rng.random_range(0..able.len())]];
+            let neutral = &actor.neutral[rng.random_range(0..actor.neutral.len())];
+            let (all, sums) = &actor.acted[emotion];
+            let at = rng.random_range(0.0..sums[sums.len() - 1]);
+            let acted = &all[sums.partition_point(|&s| s <= at).min(all.len() - 1)];
+            let voice = match rng.random_bool(self.own_share) {
+                true => self.own_voice,
+                // The own voice is the last.
+                false => rng.random_range(0..self.own_voice),
+            };
+            let mut start = |heard: &Heard| {
+                let spare = heard.len().saturating_sub(shape.frames);
+                rng.random_range(0..=spare)
+            };
+            let crops = [(neutral, start(neutral)), (acted, start(acted))];
+            rows.add(self, emotion, voice, crops);
+        }
+        rows.batch()
+    }
+
+    fn target(&self, voice: usize) -> PitchTarget {
+        PitchTarget {
+            own: if voice == self.own_voice { 1.0 } else { 0.0 },
+            ..PitchTarget::of_voice(self.voices[voice])
+        }
+    }
+}
+
+/// A batch as it is gathered.
+struct Rows {
+    shape: Shape,
+    neutral: Side,
+    acted: Side,
+    as_heard: Vec<f32>,
+    performed: [Performing; STRENGTHS.len()],
+    voice: Vec<i64>,
+    own: Vec<f32>,
+    emotion: Vec<i64>,
+    acting: Vec<f32>,
+}
+
+#[derive(Default)]
+struct Side {
+    mel: Vec<f32>,
+    speech: Vec<f32>,
+    prosody: Vec<f32>,
+    tinting: Tinting,
+}
+
+#[derive(Default)]
+struct Performing {
+    prosody: Vec<f32>,
+    meant: Vec<f32>,
+    effort: Vec<f32>,
+    acted: Vec<f32>,
+    timbre: Vec<f32>,
+    tinting: Tinting,
+}
+
+impl Rows {
+    fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            neutral: Side::default(),
+            acted: Side::default(),
+            as_heard: Vec::new(),
+            performed: Default::default(),
+            voice: Vec::new(),
+            own: Vec::new(),
+            emotion: Vec::new(),
+            acting: Vec::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        all: &Rehearsals,
+        emotion: usize,
+        voice: usize,
+        [(neutral, from), (acted, acted_from)]: [(&Heard, usize); 2],
+    ) {
+        let frames = self.shape.frames;
+        let target = all.target(voice);
+        let mut weights = [0.0; EMOTIONS.len()];
+        let mut knows = ProsodyMapper::new(all.feelings);
+        let controls = Controls::default();
+        for _ in 0..BEFORE {
+            for t in 0..neutral.len() {
+                let [f0_hz, _, level] = neutral.prosody(t);
+                knows.map(f0_hz, level, target, &weights, &controls);
+            }
+        }
+        for (side, heard, from) in [
+            (&mut self.neutral, neutral, from),
+            (&mut self.acted, acted, acted_from),
+        ] {
+            for t in from..from + frames + LOOK_AHEAD as usize {
+                side.mel.extend(heard.frame(t));
+            }
+            side.speech
+                .extend((from..from + frames).map(|t| heard.speech(t)));
+        }
+        for t in from..from + frames {
+            let [f0_hz, voicing, level] = neutral.prosody(t);
+            self.as_heard
+                .extend(prosody_features(f0_hz, voicing, level));
+        }
+        for (performing, strength) in self.performed.iter_mut().zip(STRENGTHS) {
+            weights[emotion] = strength;
+            let mut mapper = knows.clone();
+            let mut formants = 0.0;
+            for t in from.saturating_sub(RUN_IN)..from + frames {
+                let [f0_hz, voicing, level] = neutral.prosody(t);
+                let sung = mapper.map(f0_hz, level, target, &weights, &controls);
+                if t < from {
+                    continue;
+                }
+                let told = |level| prosody_features(sung.f0_hz, voicing, level);
+                performing.prosody.extend(told(sung.loudness));
+                performing.meant.extend(told(sung.loudness + sung.effort));
+                performing.effort.push(sung.effort * MEL_SCALE as f32);
+                performing.acted.push(mapper.acted(voicing));
+                performing.timbre.push(mapper.timbre());
+                let colour = all.colour.with_feeling(target.own, mapper.colour());
+                performing.tinting.frame(&colour, mapper.stress());
+                formants = colour.formants;
+            }
+            performing.tinting.row(formants);
+        }
+        // The acted take in the voice: its own tune, around the pitch at which the actor speaks neutrally.
+        weights[emotion] = 0.0;
+        let mut mapper = knows;
+        let colour = all.colour.with_feeling(target.own, &EmotionColour::NONE);
+        for t in acted_from..acted_from + frames {
+            let [f0_hz, voicing, level] = acted.prosody(t);
+            let sung = mapper.map(f0_hz, level, target, &weights, &controls);
+            let told = prosody_features(sung.f0_hz, voicing, sung.loudness);
+            self.acted.prosody.extend(told);
+            self.acted.tinting.frame(&colour, 0.0);
+        }
+        self.acted.tinting.row(colour.formants);
+        weights[emotion] = 1.0;
+        self.acting
+            .extend(all.feelings.acting(&weights, target)[emotion]);
+        self.voice.push(voice as i64);
+        self.own.push(target.own);
+        self.emotion.push(emotion as i64 + 1);
+    }
+
+    fn batch(self) -> RehearsalBatch {
+        let batch = self.shape.batch as i64;
+        let frames = self.shape.frames as i64;
+        let own = Tensor::from_slice(&self.own).reshape([batch, 1, 1]);
+        let of = |values: &[f32], length: i64, each: i64| {
+            Tensor::from_slice(values).reshape([batch, length, each])
+        };
+        let performed = self.performed.map(|p| Performed {
+            prosody: of(&p.prosody, frames, PROSODY),
+            meant: of(&p.meant, frames, PROSODY),
+            effort: of(&p.effort, frames, 1),
+            acted: of(&p.acted, frames, 1),
+            timbre: of(&p.timbre, frames, 1),
+            tints: p.tinting.tints(&own),
+        });
+        let heard = frames + LOOK_AHEAD;
+        RehearsalBatch {
+            mel: of(&self.neutral.mel, heard, MEL),
+            speech: of(&self.neutral.speech, frames, 1),
+            as_heard: of(&self.as_heard, frames, PROSODY),
+            performed,
+            acted_mel: of(&self.acted.mel, heard, MEL),
+            acted_speech: of(&self.acted.speech, frames, 1),
+            acted_prosody: of(&self.acted.prosody, frames, PROSODY),
+            acted_tints: self.acted.tinting.tints(&own),
+            acting: Tensor::from_slice(&self.acting).reshape([batch, 2]),
+            voice: Tensor::from_slice(&self.voice),
+            own,
+            emotion: Tensor::from_slice(&self.emotion),
+        }
+    }
+}
+
+/// A crop performed at one strength.
+#[derive(Debug)]
+pub struct Performed {
+    /// Prosody that is sung, `[batch, frames, PROSODY]`.
+    pub prosody: Tensor,
+    /// The same with the effort with which it is said.
+    pub meant: Tensor,
+    /// That effort, in normalised log mel, `[batch, frames, 1]`.
+    pub effort: Tensor,
+    /// How far feelings act on the content, `[batch, frames, 1]`.
+    pub acted: Tensor,
+    /// Factor on the adapter's change, `[batch, frames, 1]`.
+    pub timbre: Tensor,
+    /// Colour of the voice and of the feeling.
+    pub tints: Tints,
+}
+
+/// A batch of neutral crops, and of acted ones by the same actors.
+#[derive(Debug)]
+pub struct RehearsalBatch {
+    /// Normalised log mel of the neutral takes, `[batch, frames + LOOK_AHEAD, MEL]`.
+    pub mel: Tensor,
+    /// 1 where somebody speaks, `[batch, frames, 1]`.
+    pub speech: Tensor,
+    /// Their prosody, `[batch, frames, PROSODY]`.
+    pub as_heard: Tensor,
+    /// What is performed at each of [`STRENGTHS`].
+    pub performed: [Performed; STRENGTHS.len()],
+    /// The acted takes' mel.
+    pub acted_mel: Tensor,
+    /// 1 where somebody speaks in them.
+    pub acted_speech: Tensor,
+    /// Their prosody in the voice.
+    pub acted_prosody: Tensor,
+    /// The voice's colour.
+    pub acted_tints: Tints,
+    /// What acting does at full strength: factors on mean change and slope, `[batch, 2]`.
+    pub acting: Tensor,
+    /// The voice, an index of the pack's, `[batch]`.
+    pub voice: Tensor,
+    /// 1 where it is the speaker's own, `[batch, 1, 1]`.
+    pub own: Tensor,
+    /// Class of the emotion, neutral being 0, `[batch]`.
+    pub emotion: Tensor,
+}
+
+impl RehearsalBatch {
+    /// The batch on another device.
+    pub fn to_device(&self, device: Device) -> Self {
+        let to = |t: &Tensor| t.to_device(device);
+        let performed = |p: &Performed| Performed {
+            prosody: to(&p.prosody),
+            meant: to(&p.meant),
+            effort: to(&p.effort),
+            acted: to(&p.acted),
+            timbre: to(&p.timbre),
+            tints: p.tints.to_device(device),
+        };
+        Self {
+            mel: to(&self.mel),
+            speech: to(&self.speech),
+            as_heard: to(&self.as_heard),
+            performed: self.performed.each_ref().map(performed),
+            acted_mel: to(&self.acted_mel),
+            acted_speech: to(&self.acted_speech),
+            acted_prosody: to(&self.acted_prosody),
+            acted_tints: self.acted_tints.to_device(device),
+            acting: to(&self.acting),
+            voice: to(&self.voice),
+            own: to(&self.own),
+            emotion: to(&self.emotion),
+        }
+    }
+
+    /// Slider weights at a strength, `[batch, emotions]`.
+    pub fn weights(&self, strength: f32) -> Tensor {
+        let all = EMOTIONS.len() as i64;
+        let chosen = self.emotion.one_hot(all + 1).to_kind(Kind::Float);
+        chosen.narrow(1, 1, all) * f64::from(strength)
+    }
+}
