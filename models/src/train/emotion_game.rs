@@ -3,7 +3,8 @@
 //!
 //! There is no recording of a neutral take as the actor would have acted it, so nothing here is regression. What is real is an acted
 //! take said by the same frozen generator in the same voice (or, in the speaker's own voice, as it is): it differs from a performed
-//! neutral take by the acting alone, so that no adversary can go by traces of processing. The adversaries see spectral envelopes
+//! neutral take by the acting alone, so that no adversary can go by traces of processing. What the generator leaves out of acting is laid
+//! on it again. The adversaries see spectral envelopes
 //! (low cosine coefficients) at one level, unequal in colour and with noise: what a feeling does to a voice, not what marks a recording.
 //!
 //! - A projection discriminator (Miyato and Koyama 2018) knows voice and feeling: multi-task, as in StarGANv2-VC (Li et al. 2021).
@@ -148,16 +149,24 @@ impl GameNetworks {
         self.encoder.encode(mel).narrow(1, LOOK_AHEAD, frames)
     }
 
+    /// What the generator leaves out of what a mel's own speaker says, `[batch, frames, MEL]`.
+    fn left_out(&self, mel: &Tensor, content: &Tensor, as_heard: &Tensor) -> Tensor {
+        let count = mel.size()[0];
+        let own = self.voices.narrow(0, self.voices.size()[0] - 1, 1);
+        let own = own.expand([count, -1], false);
+        let (again, _) = self.generator.generate(content, as_heard, &own);
+        mel.narrow(1, 0, again.size()[1]) - again
+    }
+
     /// The acted takes as they are to be: in the voice, or as they are.
-    fn real(&self, batch: &RehearsalBatch, voices: &Tensor) -> Tensor {
+    fn real(&self, batch: &RehearsalBatch, spoken: &Spoken) -> Tensor {
         let content = self.content(&batch.acted_mel);
+        let left_out = self.left_out(&batch.acted_mel, &content, &batch.acted_as_heard);
         let (mel, _) = self
             .generator
-            .generate(&content, &batch.acted_prosody, voices);
-        let frames = mel.size()[1];
-        let heard = batch.acted_mel.narrow(1, 0, frames);
-        let mel = &mel + (heard - &mel) * &batch.own;
-        batch.acted_tints.shape(&mel)
+            .generate(&content, &batch.acted_prosody, &spoken.voices);
+        let mel = mel + &left_out * &batch.own;
+        batch.acted_tints.shape(&mel) + spoken.of_acting(&left_out, &batch.own)
     }
 }
 
@@ -165,8 +174,18 @@ impl GameNetworks {
 struct Spoken {
     voices: Tensor,
     content: Tensor,
-    /// What the voice lacks of the speaker where it is the speaker's own, `[batch, frames, MEL]`.
-    lack: Tensor,
+    /// What the generator leaves out of the speaker, `[batch, frames, MEL]`, and the mean of that over speech, `[batch, 1, MEL]`.
+    left_out: Tensor,
+    mean_left_out: Tensor,
+}
+
+impl Spoken {
+    /// Of what the generator leaves out that which is not always left out of this speaker: acting, for the most part. Nothing in the own
+    /// voice, which keeps all. The generator loses happiness and anger (docs/emotion.md, "Where it is lost"), so takes that it says are
+    /// real only with it; and neutral takes are looked at with it, too, since nobody shall go by that.
+    fn of_acting(&self, left_out: &Tensor, own: &Tensor) -> Tensor {
+        (left_out - &self.mean_left_out) * (1.0 - own)
+    }
 }
 
 /// The adversaries.
@@ -295,15 +314,16 @@ impl EmotionGame<'_> {
         let c = &self.config.emotion.game;
         let (spoken, real, plain, before) = no_grad(|| {
             let spoken = networks.hear(batch);
-            let real = networks.real(batch, &spoken.voices);
+            let real = networks.real(batch, &spoken);
             let plain = networks.say(&networks.start, batch, &spoken, 0);
             let before = networks.say(&networks.start, batch, &spoken, 2);
             (spoken, real, plain, before)
         });
         let half = networks.say(&networks.performer, batch, &spoken, 1);
         let whole = networks.say(&networks.performer, batch, &spoken, 2);
+        let kept = spoken.of_acting(&spoken.left_out, &batch.own);
         let seen = Seen {
-            performed: [&plain, &half, &whole].map(|mel| envelope(mel, &batch.speech)),
+            performed: [&plain, &half, &whole].map(|mel| envelope(&(mel + &kept), &batch.speech)),
             real: envelope(&real, &batch.acted_speech),
         };
         let named = seen
@@ -355,12 +375,14 @@ impl GameNetworks {
     fn hear(&self, batch: &RehearsalBatch) -> Spoken {
         let voices = self.voices.index_select(0, &batch.voice);
         let content = self.content(&batch.mel);
-        let (again, _) = self.generator.generate(&content, &batch.as_heard, &voices);
-        let heard = batch.mel.narrow(1, 0, again.size()[1]);
+        let left_out = self.left_out(&batch.mel, &content, &batch.as_heard);
+        let over = |x: &Tensor| x.sum_dim_intlist([1].as_slice(), true, Kind::Float);
+        let mean_left_out = over(&(&left_out * &batch.speech)) / (over(&batch.speech) + 1.0);
         Spoken {
-            lack: (heard - again) * &batch.own,
             voices,
             content,
+            left_out,
+            mean_left_out,
         }
     }
 
@@ -388,7 +410,7 @@ impl GameNetworks {
         let (mel, hidden) = self
             .generator
             .generate(&content, &performed.meant, &spoken.voices);
-        let mut mel = mel + &spoken.lack - &performed.effort;
+        let mut mel = mel + &spoken.left_out * &batch.own - &performed.effort;
         if feels {
             let weights = batch.weights(strength);
             let change = performer

@@ -206,7 +206,8 @@ struct Rows {
     shape: Shape,
     neutral: Side,
     acted: Side,
-    as_heard: Vec<f32>,
+    acted_prosody: Vec<f32>,
+    acted_tinting: Tinting,
     performed: [Performing; STRENGTHS.len()],
     voice: Vec<i64>,
     own: Vec<f32>,
@@ -218,8 +219,7 @@ struct Rows {
 struct Side {
     mel: Vec<f32>,
     speech: Vec<f32>,
-    prosody: Vec<f32>,
-    tinting: Tinting,
+    as_heard: Vec<f32>,
 }
 
 #[derive(Default)]
@@ -238,7 +238,8 @@ impl Rows {
             shape,
             neutral: Side::default(),
             acted: Side::default(),
-            as_heard: Vec::new(),
+            acted_prosody: Vec::new(),
+            acted_tinting: Tinting::default(),
             performed: Default::default(),
             voice: Vec::new(),
             own: Vec::new(),
@@ -272,13 +273,12 @@ impl Rows {
             for t in from..from + frames + LOOK_AHEAD as usize {
                 side.mel.extend(heard.frame(t));
             }
-            side.speech
-                .extend((from..from + frames).map(|t| heard.speech(t)));
-        }
-        for t in from..from + frames {
-            let [f0_hz, voicing, level] = neutral.prosody(t);
-            self.as_heard
-                .extend(prosody_features(f0_hz, voicing, level));
+            for t in from..from + frames {
+                let [f0_hz, voicing, level] = heard.prosody(t);
+                side.speech.push(heard.speech(t));
+                side.as_heard
+                    .extend(prosody_features(f0_hz, voicing, level));
+            }
         }
         for (performing, strength) in self.performed.iter_mut().zip(STRENGTHS) {
             weights[emotion] = strength;
@@ -310,10 +310,10 @@ impl Rows {
             let [f0_hz, voicing, level] = acted.prosody(t);
             let sung = mapper.map(f0_hz, level, target, &weights, &controls);
             let told = prosody_features(sung.f0_hz, voicing, sung.loudness);
-            self.acted.prosody.extend(told);
-            self.acted.tinting.frame(&colour, 0.0);
+            self.acted_prosody.extend(told);
+            self.acted_tinting.frame(&colour, 0.0);
         }
-        self.acted.tinting.row(colour.formants);
+        self.acted_tinting.row(colour.formants);
         weights[emotion] = 1.0;
         self.acting
             .extend(all.feelings.acting(&weights, target)[emotion]);
@@ -341,12 +341,13 @@ impl Rows {
         RehearsalBatch {
             mel: of(&self.neutral.mel, heard, MEL),
             speech: of(&self.neutral.speech, frames, 1),
-            as_heard: of(&self.as_heard, frames, PROSODY),
+            as_heard: of(&self.neutral.as_heard, frames, PROSODY),
             performed,
             acted_mel: of(&self.acted.mel, heard, MEL),
             acted_speech: of(&self.acted.speech, frames, 1),
-            acted_prosody: of(&self.acted.prosody, frames, PROSODY),
-            acted_tints: self.acted.tinting.tints(&own),
+            acted_as_heard: of(&self.acted.as_heard, frames, PROSODY),
+            acted_prosody: of(&self.acted_prosody, frames, PROSODY),
+            acted_tints: self.acted_tinting.tints(&own),
             acting: Tensor::from_slice(&self.acting).reshape([batch, 2]),
             voice: Tensor::from_slice(&self.voice),
             own,
@@ -387,7 +388,9 @@ pub struct RehearsalBatch {
     pub acted_mel: Tensor,
     /// 1 where somebody speaks in them.
     pub acted_speech: Tensor,
-    /// Their prosody in the voice.
+    /// Their prosody, and as it is in the voice.
+    pub acted_as_heard: Tensor,
+    /// See [`Self::acted_as_heard`].
     pub acted_prosody: Tensor,
     /// The voice's colour.
     pub acted_tints: Tints,
@@ -420,6 +423,7 @@ impl RehearsalBatch {
             performed: self.performed.each_ref().map(performed),
             acted_mel: to(&self.acted_mel),
             acted_speech: to(&self.acted_speech),
+            acted_as_heard: to(&self.acted_as_heard),
             acted_prosody: to(&self.acted_prosody),
             acted_tints: self.acted_tints.to_device(device),
             acting: to(&self.acting),
