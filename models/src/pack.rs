@@ -219,7 +219,7 @@ impl LoadedPack {
         let mut store = VarStore::new(Device::Cpu);
         let root = store.root();
         let config = card.networks.clone();
-        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
         let mut generator = Generator::new(&(&root / "generator"), &config);
         let mut vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
@@ -337,6 +337,11 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
             "its networks have sizes that make no sense: {trunk:?}"
         );
     }
+    ensure!(
+        (0..=4096).contains(&config.codes),
+        "its content has {} codes",
+        config.codes
+    );
     ensure!(
         (1..=1024).contains(&config.voice),
         "its voices have {} values each",

@@ -186,7 +186,11 @@ pub struct AcousticConfig {
     /// How far what the encoder hears is disturbed.
     pub disturbance: Strength,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
+    /// None where content is coded.
     pub content_noise: f64,
+    /// Where content is coded (`codes` of `[networks]`): weight of how far the encoder is from its codes,
+    /// which keeps it with one (van den Oord et al. 2017).
+    pub commitment: f64,
     /// Stage 2: weight of the adversarial loss.
     pub adversarial_weight: f64,
     /// Stage 2: weight of feature matching.
@@ -239,6 +243,7 @@ impl Default for AcousticConfig {
             initialisation: Initialisation::Orthogonal,
             disturbance: Strength::default(),
             content_noise: 0.2,
+            commitment: 0.25,
             adversarial_weight: 0.3,
             feature_weight: 0.5,
             consistency_weight: 1.0,
