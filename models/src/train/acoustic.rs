@@ -269,7 +269,7 @@ impl AcousticRun<'_> {
             learner.begin_mean();
         }
         let codebook = networks.encoder.codebook();
-        let mut upkeep = codebook.map(|book| (book, Upkeep::new(book)));
+        let mut upkeep = codebook.map(|book| (book, Upkeep::new(book, c.batch * c.frames)));
         let names = [
             "mel",
             "change",
@@ -301,7 +301,7 @@ impl AcousticRun<'_> {
             terms.total += &heard * c.listener_weight;
             let (rate, norm) = learner.learn(&terms.total);
             if let (Some((book, upkeep)), Some(codes)) = (&mut upkeep, &terms.codes)
-                && let Some(rows) = upkeep.renew(book, codes, learner.step(), c.steps)
+                && let Some(rows) = upkeep.learn(book, codes, learner.step(), c.steps)
             {
                 learner.begin_mean_of(CODES, &rows);
             }
@@ -387,7 +387,7 @@ impl AcousticRun<'_> {
             + sequence * c.phone_sequence_weight
             + speaker * c.speaker_reversal;
         if let Some(codes) = &codes {
-            total += codes.loss(c.commitment);
+            total += codes.commitment() * c.commitment;
         }
         Terms {
             total,
