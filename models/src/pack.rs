@@ -23,13 +23,15 @@ use crate::streaming::{DELAY_SAMPLES, EmotionColour, EmotionProsody, Feelings, P
 
 /// Version of the file format.
 pub const FORMAT: u32 = 1;
+/// That of packs with coded content: programs that know of no codes would pass over them, so they shall not read it.
+pub const CODED_FORMAT: u32 = 2;
 /// File name extension of packs.
 pub const EXTENSION: &str = "mien";
 
 /// What stands in a pack's header.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Card {
-    /// [`FORMAT`].
+    /// [`FORMAT`], or [`CODED_FORMAT`].
     pub format: u32,
     /// `"voices"` or `"emotion"`.
     pub kind: String,
@@ -125,7 +127,7 @@ pub fn write(path: &Path, mut card: Card, tensors: &[(String, Tensor)]) -> Resul
         let shape: Vec<usize> = tensor.size().iter().map(|&s| s as usize).collect();
         bytes.push((name.as_str(), shape, data));
     }
-    card.format = FORMAT;
+    card.format = format_of(&card.networks);
     card.sha256 = checksum(bytes.iter().map(|(name, _, data)| (*name, data.as_slice())));
     let views = bytes
         .iter()
@@ -135,6 +137,13 @@ pub fn write(path: &Path, mut card: Card, tensors: &[(String, Tensor)]) -> Resul
     // Not the crate's own writer: its files can be read by their owner alone.
     let file = safetensors::serialize(views, Some(header))?;
     std::fs::write(path, file).with_context(|| format!("cannot write the pack {path:?}"))
+}
+
+fn format_of(networks: &NetworkConfig) -> u32 {
+    match networks.codes {
+        0 => FORMAT,
+        _ => CODED_FORMAT,
+    }
 }
 
 fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
@@ -155,8 +164,8 @@ pub fn read(path: &Path) -> Result<(Card, HashMap<String, Tensor>)> {
     let text = header.get("mien.card").with_context(broken)?;
     let card: Card = serde_json::from_str(text).with_context(broken)?;
     ensure!(
-        card.format == FORMAT,
-        "the pack {path:?} has format {}, this version reads {FORMAT}; update Mien or get the pack anew",
+        card.format == format_of(&card.networks),
+        "the pack {path:?} has format {}, this version reads {FORMAT} and, coded, {CODED_FORMAT}; update Mien or get the pack anew",
         card.format
     );
     let file = SafeTensors::deserialize(&bytes).with_context(broken)?;
@@ -219,7 +228,7 @@ impl LoadedPack {
         let mut store = VarStore::new(Device::Cpu);
         let root = store.root();
         let config = card.networks.clone();
-        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
         let mut generator = Generator::new(&(&root / "generator"), &config);
         let mut vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
@@ -337,6 +346,11 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
             "its networks have sizes that make no sense: {trunk:?}"
         );
     }
+    ensure!(
+        (0..=4096).contains(&config.codes),
+        "its content has {} codes",
+        config.codes
+    );
     ensure!(
         (1..=1024).contains(&config.voice),
         "its voices have {} values each",

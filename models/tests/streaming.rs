@@ -56,7 +56,7 @@ fn attention_gives_the_same_for_every_chunking() {
     let mut shape = NetworkConfig::default().content;
     (shape.attention_heads, shape.attention_window) = (4, 25);
     let mut store = VarStore::new(Device::Cpu);
-    let encoder = ContentEncoder::new(&store.root(), &shape);
+    let encoder = ContentEncoder::new(&store.root(), &shape, 0);
     stir(&store);
     store.freeze();
     let mel = random(&[1, FRAMES, MEL]) * 0.3;
@@ -72,6 +72,36 @@ fn attention_gives_the_same_for_every_chunking() {
     }
 }
 
+/// Codes can turn over where two are equally near, so what they are chosen by is held equal, and nearly all of them.
+#[test]
+fn codes_are_chosen_alike_for_every_chunking() {
+    let _guard = tch::no_grad_guard();
+    tch::manual_seed(7);
+    let shape = NetworkConfig::default().content;
+    let mut store = VarStore::new(Device::Cpu);
+    let encoder = ContentEncoder::new(&store.root(), &shape, 100);
+    stir(&store);
+    store.freeze();
+    let mel = random(&[1, FRAMES, MEL]) * 0.3;
+    let whole = encoder.encode_raw(&mel);
+    let codes = encoder.encode(&mel);
+    let mut rng = StdRng::seed_from_u64(3);
+    for _ in 0..5 {
+        let (mut raw_state, mut state) = (encoder.state(1, &mel), encoder.state(1, &mel));
+        let (mut raw, mut coded) = (Vec::new(), Vec::new());
+        for (from, length) in chunks(&mut rng) {
+            let part = mel.narrow(1, from, length);
+            raw.push(encoder.forward_raw(&part, &mut raw_state));
+            coded.push(encoder.forward(&part, &mut state));
+        }
+        let error = largest_difference(&Tensor::cat(&raw, 1), &whole);
+        assert!(error < 1e-4, "{error}");
+        let alike = Tensor::cat(&coded, 1).eq_tensor(&codes).all_dim(-1, false);
+        let share = alike.to_kind(Kind::Float).mean(Kind::Float);
+        assert!(share.double_value(&[]) >= 0.99, "{share:?}");
+    }
+}
+
 #[test]
 fn every_network_gives_the_same_for_every_chunking() {
     let _guard = tch::no_grad_guard();
@@ -79,7 +109,7 @@ fn every_network_gives_the_same_for_every_chunking() {
     let config = NetworkConfig::default();
     let mut store = VarStore::new(Device::Cpu);
     let root = store.root();
-    let encoder = ContentEncoder::new(&(&root / "content"), &config.content);
+    let encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
     let generator = Generator::new(&(&root / "generator"), &config);
     let vocoder = Vocoder::new(&(&root / "vocoder"), &config);
     let adapter = EmotionAdapter::new(&(&root / "emotion"), &config);
@@ -140,12 +170,15 @@ fn every_network_gives_the_same_for_every_chunking() {
 
 /// A small pack of random weights.
 fn random_pack(folder: &std::path::Path) -> std::path::PathBuf {
-    let config = NetworkConfig::default();
+    random_pack_of(folder, &NetworkConfig::default())
+}
+
+fn random_pack_of(folder: &std::path::Path, config: &NetworkConfig) -> std::path::PathBuf {
     let store = VarStore::new(Device::Cpu);
     let root = store.root();
-    let _encoder = ContentEncoder::new(&(&root / "content"), &config.content);
-    let _generator = Generator::new(&(&root / "generator"), &config);
-    let _vocoder = Vocoder::new(&(&root / "vocoder"), &config);
+    let _encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
+    let _generator = Generator::new(&(&root / "generator"), config);
+    let _vocoder = Vocoder::new(&(&root / "vocoder"), config);
     stir(&store);
     let mut tensors = checkpoint::named(&store);
     tensors.push(("voices".into(), random(&[2, config.voice]) * 0.3));
@@ -165,6 +198,27 @@ fn random_pack(folder: &std::path::Path) -> std::path::PathBuf {
     let path = folder.join("test.mien");
     pack::write(&path, card, &tensors).unwrap();
     path
+}
+
+#[test]
+fn a_pack_of_coded_content_converts_by_its_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = NetworkConfig {
+        codes: 20,
+        ..NetworkConfig::default()
+    };
+    let pack = LoadedPack::load(&random_pack_of(folder.path(), &config)).unwrap();
+    let book = pack.networks.encoder.codebook().unwrap();
+    assert_eq!(book.entries().size(), [20, CONTENT]);
+    let content = pack.networks.encoder.encode(&random(&[1, FRAMES, MEL]));
+    assert!(content.equal(&book.look_up(&book.nearest(&content))));
+    let sound: Vec<f32> = speech().into_iter().flatten().collect();
+    let out = convert(
+        &mut Converter::new(pack.networks.clone()),
+        &sound,
+        &Controls::default(),
+    );
+    assert!(out.iter().all(|x| x.is_finite()));
 }
 
 /// Puts an emotion pack of random weights beside a pack.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tch::Device;
 
 use crate::corpus::{self, Recording, emotion_index, held_out_speakers, sentence};
@@ -163,9 +163,7 @@ impl TrainArguments {
         if self.stage == Stage::Phones {
             let networks = speech.acoustic_networks(&config, device);
             match &self.start {
-                Some(pack) => {
-                    networks.start_from(pack, &speech.shipped(&config), config.pack.emphasis)?;
-                }
+                Some(pack) => speech.load_pack(&config, &networks, pack)?,
                 None => load_base(&networks, &self.run)?,
             }
             speech.tell_phones(&config, &networks, &self.run, deadline)?;
@@ -201,7 +199,7 @@ impl TrainArguments {
             let pack = self.start.as_ref().filter(|_| self.stage == Stage::Emotion);
             match pack {
                 Some(pack) => {
-                    base.start_from(pack, &speech.shipped(&config), config.pack.emphasis)?;
+                    speech.load_pack(&config, &base, pack)?;
                     freeze(&base);
                 }
                 None => load_base(&base, &self.run)?,
@@ -224,7 +222,7 @@ impl TrainArguments {
             if !run.train(&networks)? {
                 return stopped();
             }
-            let (tensors, step) = played(&self.run, pack, config.emotion.game.share)?;
+            let (tensors, step) = played(&self.run, pack, &config.emotion.game)?;
             let adapter = Adapter::of_tensors(pack, tensors)?.after(step);
             self.export_again(&config, &speech, adapter, pack)?;
         }
@@ -568,6 +566,17 @@ impl Speech {
             deadline,
             device,
         })
+    }
+
+    /// A pack's encoder, generator and voices, for stages that do not train them.
+    fn load_pack(&self, config: &TrainConfig, base: &AcousticNetworks, pack: &Path) -> Result<()> {
+        let fits = base.start_from(pack, &self.shipped(config), config.pack.emphasis)?;
+        ensure!(
+            fits,
+            "the content of {pack:?} has not {} codes, as [networks] of the recipe says",
+            config.networks.codes
+        );
+        Ok(())
     }
 
     /// Rows of the shipped voices in the speaker table.

@@ -3,6 +3,7 @@
 mod acting;
 mod bands;
 mod classifier;
+mod codebook;
 mod content;
 mod discriminators;
 mod emotion;
@@ -15,6 +16,8 @@ mod vocoder;
 pub use acting::{ActedContent, ActingMix, ActingWeights};
 pub use bands::{place, stretched};
 pub use classifier::MelClassifier;
+pub use codebook::Codebook;
+pub(crate) use codebook::nearest;
 pub use content::{ContentEncoder, ContentState};
 pub(crate) use discriminators::log_magnitude;
 pub use discriminators::{
@@ -51,6 +54,8 @@ pub const MEL_SCALE: f64 = 0.25;
 pub struct NetworkConfig {
     /// Content encoder.
     pub content: ConvNeXtConfig,
+    /// Vectors that a frame of content may be (a [`Codebook`]'s); 0: any.
+    pub codes: i64,
     /// Generator.
     pub generator: ConvNeXtConfig,
     /// Vocoder.
@@ -73,6 +78,7 @@ impl Default for NetworkConfig {
                 dilations: vec![1, 2, 1, 4, 1, 2, 1, 2],
                 ..ConvNeXtConfig::default()
             },
+            codes: 0,
             generator: ConvNeXtConfig {
                 width: 192,
                 expansion: 3,

@@ -21,8 +21,11 @@ use super::adversarial::{
     accuracy, discriminator_loss, feature_matching, generator_loss, r1_penalty,
 };
 use super::augment::Strength;
-use super::batches::{Draw, FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches};
+use super::batches::{
+    Batches, Draw, FrameBatch, NARROW_BANDS, Pool, Shape, UNLABELLED, frame_batches,
+};
 use super::checkpoint;
+use super::codes::{self, CodeTerms, Upkeep};
 use super::config::{AcousticConfig, Initialisation, TrainConfig};
 use super::learner::Learner;
 use super::listener::Listener;
@@ -66,7 +69,7 @@ impl AcousticNetworks {
             stdev: 0.3,
         };
         let fresh = Self {
-            encoder: ContentEncoder::new(&(&root / "content"), &networks.content),
+            encoder: ContentEncoder::new(&(&root / "content"), &networks.content, networks.codes),
             generator: Generator::new(&(&root / "generator"), networks),
             voices: root.var("voices", &[speakers as i64, networks.voice], table),
             teacher_head: Linear::new(
@@ -89,17 +92,28 @@ impl AcousticNetworks {
     /// Content that belongs to the frames of a batch: the encoder's output comes later by its
     /// look-ahead. `heard`: `[batch, frames + LOOK_AHEAD, bands]`.
     pub fn content(&self, heard: &Tensor) -> Tensor {
+        self.encoder.coded(&self.raw_content(heard))
+    }
+
+    /// The same before the codebook; without one it is the content itself.
+    pub fn raw_content(&self, heard: &Tensor) -> Tensor {
         let frames = heard.size()[1] - LOOK_AHEAD;
-        self.encoder.encode(heard).narrow(1, LOOK_AHEAD, frames)
+        self.encoder.encode_raw(heard).narrow(1, LOOK_AHEAD, frames)
     }
 
     /// Begins with a pack's encoder, generator and voices instead of chance. `shipped` are the rows of
-    /// the pack's voices in the speaker table, `emphasis` what they were exported with.
+    /// the pack's voices in the speaker table, `emphasis` what they were exported with. Returns whether the
+    /// pack's content has as many codes (none among them) as these networks' has.
     ///
     /// # Errors
     /// When the pack cannot be read, or holds networks of other widths.
-    pub fn start_from(&self, path: &std::path::Path, shipped: &[i64], emphasis: f64) -> Result<()> {
-        let (_, tensors) = pack::read(path)?;
+    pub fn start_from(
+        &self,
+        path: &std::path::Path,
+        shipped: &[i64],
+        emphasis: f64,
+    ) -> Result<bool> {
+        let (card, tensors) = pack::read(path)?;
         let table = tensors
             .get("voices")
             .with_context(|| format!("{path:?} has no voices"))?;
@@ -131,7 +145,8 @@ impl AcousticNetworks {
             let rows = Tensor::from_slice(shipped).to_device(all.device());
             let _ = all.index_copy_(0, &rows, &voices);
         });
-        Ok(())
+        let own = self.encoder.codebook().map_or(0, |c| c.entries().size()[0]);
+        Ok(card.networks.codes == own)
     }
 
     /// Cross-entropy of each frame's phone, and of the crops' sequences a phone.
@@ -208,6 +223,10 @@ pub struct AcousticRun<'a> {
 
 const STAGE1: &str = "acoustic.safetensors";
 const STAGE2: &str = "convert.safetensors";
+/// The codebook's variable.
+const CODES: &str = "content.codes.entries";
+/// Batches in whose content the codes are first sought: ten minutes of speech with 64 crops of 2.4 s.
+const SEED_BATCHES: usize = 4;
 
 impl AcousticRun<'_> {
     /// Stage 1. Goes on from the run folder's checkpoint. Returns whether all steps are done.
@@ -223,13 +242,15 @@ impl AcousticRun<'_> {
             self.device,
         );
         let mut listener = self.listener();
+        let mut without_codes = networks.encoder.codebook().is_some();
         if let Some(saved) = learner.resume()? {
             adversary.restore(&saved, learner.step());
             listener
                 .iter_mut()
                 .for_each(|l| l.restore(&saved, learner.step()));
+            without_codes = false;
         } else if let Some((start, shipped)) = &self.start {
-            networks.start_from(start, shipped, self.config.pack.emphasis)?;
+            without_codes &= !networks.start_from(start, shipped, self.config.pack.emphasis)?;
             learner.begin_mean();
         }
         let shape = Shape {
@@ -243,6 +264,12 @@ impl AcousticRun<'_> {
             workers: 1,
         };
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), draw);
+        if without_codes {
+            self.seek_codes(networks, &batches)?;
+            learner.begin_mean();
+        }
+        let codebook = networks.encoder.codebook();
+        let mut upkeep = codebook.map(|book| (book, Upkeep::new(book, c.batch * c.frames)));
         let names = [
             "mel",
             "change",
@@ -256,6 +283,8 @@ impl AcousticRun<'_> {
             "held_out_teacher",
             "held_out_phone",
             "held_out_phone_errors",
+            "codes_in_use",
+            "commitment",
         ];
         let mut session = Session::new(
             &self.folder,
@@ -271,6 +300,11 @@ impl AcousticRun<'_> {
             let heard = misheard(listener.as_ref(), &batch, &terms.mel);
             terms.total += &heard * c.listener_weight;
             let (rate, norm) = learner.learn(&terms.total);
+            if let (Some((book, upkeep)), Some(codes)) = (&mut upkeep, &terms.codes)
+                && let Some(rows) = upkeep.learn(book, codes, learner.step(), c.steps)
+            {
+                learner.begin_mean_of(CODES, &rows);
+            }
             let listened = listener.as_mut().map_or(0.0, |l| l.learn(&batch));
             let told = adversary.learn(&terms.content, &batch.speaker, &batch.known);
             if unseen[0].is_nan() || learner.step().is_multiple_of(100) {
@@ -284,6 +318,7 @@ impl AcousticRun<'_> {
             values.extend(told);
             values.extend([listened, heard.double_value(&[])]);
             values.extend(unseen);
+            values.extend(terms.codes.as_ref().map_or([0.0; 2], CodeTerms::told));
             session.record(learner.step(), rate, norm, &values)?;
             if session.due() {
                 learner.save(beside(&adversary, listener.as_ref()))?;
@@ -292,6 +327,21 @@ impl AcousticRun<'_> {
         learner.save(beside(&adversary, listener.as_ref()))?;
         session.finish();
         Ok(learner.done())
+    }
+
+    /// Fills the codebook with centres of the content that the encoder gives now.
+    fn seek_codes(&self, networks: &AcousticNetworks, batches: &Batches<FrameBatch>) -> Result<()> {
+        let Some(book) = networks.encoder.codebook() else {
+            return Ok(());
+        };
+        let (mut raw, mut phones) = (Vec::new(), Vec::new());
+        for _ in 0..SEED_BATCHES {
+            let batch = batches.recv()?.to_device(self.device);
+            let heard = no_grad(|| networks.raw_content(&batch.heard));
+            raw.push(heard.reshape([-1, CONTENT]));
+            phones.push(batch.phones.reshape([-1]));
+        }
+        codes::seed(book, &Tensor::cat(&raw, 0), &Tensor::cat(&phones, 0))
     }
 
     /// The recipe's listener, if it wants one and there is something to teach it by.
@@ -309,8 +359,14 @@ impl AcousticRun<'_> {
         batch: &FrameBatch,
         c: &AcousticConfig,
     ) -> Terms {
-        let content = networks.content(&batch.heard);
-        let noisy = &content + content.randn_like() * c.content_noise;
+        let raw = networks.raw_content(&batch.heard);
+        let content = networks.encoder.coded(&raw);
+        let codes = networks.encoder.codebook();
+        let codes = codes.map(|book| CodeTerms::of(book, &raw));
+        let noisy = match codes {
+            Some(_) => content.shallow_clone(),
+            None => &content + content.randn_like() * c.content_noise,
+        };
         let voices = networks.voices.index_select(0, &batch.speaker);
         let (mel, _) = networks.generator.generate(&noisy, &batch.prosody, &voices);
         let (level, change) = mel_losses(&mel, &batch.mel, &batch.mask);
@@ -324,17 +380,21 @@ impl AcousticRun<'_> {
         let (phone, sequence) = networks.phone_losses(&noisy, batch);
         let speaker = adversary.told(&content, &batch.speaker, &batch.known);
         let values = [&level, &change, &teacher, &phone, &sequence].map(|t| t.double_value(&[]));
-        let total = level * c.mel_weight
+        let mut total = level * c.mel_weight
             + change * c.delta_weight
             + teacher * c.teacher_weight
             + phone * c.phone_weight
             + sequence * c.phone_sequence_weight
             + speaker * c.speaker_reversal;
+        if let Some(codes) = &codes {
+            total += codes.commitment() * c.commitment;
+        }
         Terms {
             total,
             values,
             content: content.detach(),
             mel,
+            codes,
         }
     }
 
@@ -440,13 +500,14 @@ impl AcousticRun<'_> {
         c: &AcousticConfig,
         rng: &mut StdRng,
     ) -> (Tensor, Vec<f64>, Fake) {
-        let (real_content, source_content) = no_grad(|| {
+        let (real_content, source_raw) = no_grad(|| {
             // The shipped voices are heard disturbed, so that their own clean content is no crutch.
             (
                 networks.content(&real.heard),
-                networks.content(&source.clean),
+                networks.raw_content(&source.clean),
             )
         });
+        let source_content = networks.encoder.coded(&source_raw);
         let voices = networks.voices.index_select(0, &real.speaker);
         let (same, _) = networks
             .generator
@@ -468,9 +529,10 @@ impl AcousticRun<'_> {
         let formula = c.adversarial_loss;
         let adversarial = generator_loss(formula, &verdict_same.scores) * 0.5
             + generator_loss(formula, &verdict_converted.scores);
-        let heard = networks.content(&converted);
+        // Before the codebook, whose steps have no slope that would say how to come nearer.
+        let heard = networks.raw_content(&converted);
         let frames = heard.size()[1];
-        let consistency = (heard - source_content.narrow(1, 0, frames))
+        let consistency = (heard - source_raw.narrow(1, 0, frames))
             .abs()
             .mean(Kind::Float);
         let speaker = judges.speaker_loss(&disturbed(&converted), &target);
@@ -604,6 +666,7 @@ struct Terms {
     values: [f64; 5],
     content: Tensor,
     mel: Tensor,
+    codes: Option<CodeTerms>,
 }
 
 /// How differently the listener hears what was said than the clean batch; nothing without one.

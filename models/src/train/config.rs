@@ -186,7 +186,11 @@ pub struct AcousticConfig {
     /// How far what the encoder hears is disturbed.
     pub disturbance: Strength,
     /// Standard deviation of the noise on the content: what the bottleneck can hide drowns in it.
+    /// None where content is coded.
     pub content_noise: f64,
+    /// Where content is coded (`codes` of `[networks]`): weight of how far the encoder is from its codes,
+    /// which keeps it with one (van den Oord et al. 2017).
+    pub commitment: f64,
     /// Stage 2: weight of the adversarial loss.
     pub adversarial_weight: f64,
     /// Stage 2: weight of feature matching.
@@ -239,6 +243,7 @@ impl Default for AcousticConfig {
             initialisation: Initialisation::Orthogonal,
             disturbance: Strength::default(),
             content_noise: 0.2,
+            commitment: 0.25,
             adversarial_weight: 0.3,
             feature_weight: 0.5,
             consistency_weight: 1.0,
@@ -415,8 +420,10 @@ pub struct EmotionGameConfig {
     pub optimizer: OptimizerConfig,
     /// Decay of the weights' running mean.
     pub ema: f64,
-    /// How far the pack's weights go from the start's to the game's, 0 to 1.
+    /// How far the pack's adapter goes from the start's to the game's, 0 to 1.
     pub share: f64,
+    /// How far the pack's acting goes, for each feeling; that of others stays.
+    pub acting_share: BTreeMap<String, f64>,
 }
 
 impl Default for EmotionGameConfig {
@@ -453,6 +460,10 @@ impl Default for EmotionGameConfig {
             },
             ema: 0.998,
             share: 1.0,
+            acting_share: mien_face::EMOTIONS
+                .iter()
+                .map(|name| ((*name).to_owned(), 1.0))
+                .collect(),
         }
     }
 }

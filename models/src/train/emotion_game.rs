@@ -102,7 +102,8 @@ impl GameNetworks {
             .with_context(|| format!("the game begins with the emotion pack {beside:?}"))?;
         let mut base = VarStore::new(device);
         let root = base.root();
-        let encoder = ContentEncoder::new(&(&root / "content"), &card.networks.content);
+        let networks = &card.networks;
+        let encoder = ContentEncoder::new(&(&root / "content"), &networks.content, networks.codes);
         let generator = Generator::new(&(&root / "generator"), &card.networks);
         let instant = InstantVoice::new(&root, &card.networks);
         pack::fill(&mut base, &voices).with_context(|| format!("the pack {path:?}"))?;
@@ -416,7 +417,7 @@ impl GameNetworks {
             let change = performer
                 .adapter
                 .change(&hidden, &mel, &performed.prosody, &weights);
-            mel = mel + change * &performed.timbre;
+            mel += change * &performed.timbre;
         }
         performed.tints.shape(&mel)
     }
@@ -503,7 +504,7 @@ fn envelope(mel: &Tensor, speech: &Tensor) -> Tensor {
     let smooth = mel.matmul(&cosines).matmul(&cosines.tr());
     let over = |x: &Tensor| x.sum_dim_intlist([1].as_slice(), true, Kind::Float);
     let bands = smooth.mean_dim([2].as_slice(), true, Kind::Float);
-    let level = over(&(bands * speech)) / (over(speech) + 1.0);
+    let level = over(&(bands * speech)) / (over(speech) + 1e-3);
     (smooth - level) * speech
 }
 
@@ -515,11 +516,27 @@ fn disturbed(seen: &Tensor) -> Tensor {
     seen + bend.matmul(&shapes.tr()) + seen.randn_like() * NOISE
 }
 
-/// The pack's tensors of feelings after a game: `share` of the way from those that it began with.
+/// The pack's tensors of feelings after a game, and what it has been: as far as the recipe wants from those that it began with.
 ///
 /// # Errors
-/// When the checkpoint or the emotion pack beside `start` cannot be read.
-pub fn played(run: &Path, start: &Path, share: f64) -> Result<(HashMap<String, Tensor>, String)> {
+/// When the checkpoint or the emotion pack beside `start` cannot be read, or the recipe names an emotion that there is not.
+pub fn played(
+    run: &Path,
+    start: &Path,
+    c: &EmotionGameConfig,
+) -> Result<(HashMap<String, Tensor>, String)> {
+    let mut acting = [0.0_f32; EMOTIONS.len()];
+    for (name, share) in &c.acting_share {
+        let index = EMOTIONS.iter().position(|e| e == name);
+        let index = index.with_context(|| {
+            format!(
+                "[emotion.game.acting_share] {name}: the emotions are {}",
+                EMOTIONS.join(", ")
+            )
+        })?;
+        acting[index] = *share as f32;
+    }
+    let acting = Tensor::from_slice(&acting);
     let saved =
         checkpoint::read(&run.join(CHECKPOINT)).context("train --stage emotion-game first")?;
     let (_, mut tensors) = pack::read(&pack::emotion_path(start))?;
@@ -527,8 +544,17 @@ pub fn played(run: &Path, start: &Path, share: f64) -> Result<(HashMap<String, T
         let before = tensors
             .get(&name)
             .with_context(|| format!("the game's checkpoint knows {name}, the pack does not"))?;
-        let value = value.to_device(Device::Cpu);
-        let mixed = before + (value - before) * share;
+        let change = value.to_device(Device::Cpu) - before;
+        let change = match name.starts_with("acting.") {
+            // Emotions come first in all tensors of acting.
+            true => {
+                let mut rows = vec![1; change.dim()];
+                rows[0] = EMOTIONS.len() as i64;
+                change * acting.reshape(rows)
+            }
+            false => change * c.share,
+        };
+        let mixed = before + change;
         tensors.insert(name, mixed);
     }
     let step = format!("adversarial emotion {}", checkpoint::step(&saved));
@@ -541,6 +567,45 @@ mod tests {
     use crate::networks::MEL;
 
     #[test]
+    fn a_pack_goes_as_far_as_the_recipe_wants() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = folder.path().join("some.mien");
+        let emotions = EMOTIONS.len() as i64;
+        let like = (Kind::Float, Device::Cpu);
+        let tensors = |value: f64| {
+            let full = |size: &[i64]| Tensor::full(size, value, like);
+            vec![
+                ("acting.shift".to_string(), full(&[emotions, CONTENT])),
+                ("emotion.weight".to_string(), full(&[3, 2])),
+            ]
+        };
+        let card = pack::Card {
+            kind: "emotion".into(),
+            ..pack::Card::default()
+        };
+        pack::write(&pack::emotion_path(&start), card, &tensors(1.0)).unwrap();
+        let mut saved = checkpoint::prefixed("ema", tensors(2.0));
+        saved.push(("step".into(), Tensor::from(12_i64)));
+        checkpoint::write(&folder.path().join(CHECKPOINT), &saved).unwrap();
+        let mut c = EmotionGameConfig {
+            share: 0.25,
+            acting_share: [("angry".to_string(), 0.5)].into(),
+            ..EmotionGameConfig::default()
+        };
+        let (mixed, step) = played(folder.path(), &start, &c).unwrap();
+        assert_eq!(step, "adversarial emotion 12");
+        assert!((mixed["emotion.weight"].double_value(&[2, 1]) - 1.25).abs() < 1e-3);
+        let acting = |emotion: i64| mixed["acting.shift"].double_value(&[emotion, 7]);
+        assert_eq!([acting(1), acting(2), acting(3)], [1.0, 1.5, 1.0]);
+        c.acting_share.insert("cheerful".into(), 1.0);
+        let error = played(folder.path(), &start, &c).unwrap_err().to_string();
+        assert!(
+            error.contains("cheerful") && error.contains("happy"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn an_envelope_has_no_level_no_ripple_and_no_pauses() {
         let like = (Kind::Float, Device::Cpu);
         let mel = Tensor::randn([2, 30, 1], like) + Tensor::zeros([1, 1, MEL], like);
@@ -549,8 +614,9 @@ mod tests {
         let _ = speech.narrow(1, 20, 10).fill_(0.0);
         let plain = envelope(&mel, &speech);
         let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
-        assert!(off(&plain, &envelope(&(&mel + 3.0), &speech)) < 1e-4);
-        assert!(off(&plain, &envelope(&(&mel + ripple * 0.5), &speech)) < 0.05);
+        assert!(off(&plain, &envelope(&(&mel + 3.0), &speech)) < 3e-3);
+        let rippled = off(&plain, &envelope(&(&mel + ripple * 0.5), &speech));
+        assert!(rippled < 0.1, "{rippled}");
         assert_eq!(plain.narrow(1, 20, 10).abs().max().double_value(&[]), 0.0);
         assert!(plain.abs().max().double_value(&[]) > 0.1);
     }

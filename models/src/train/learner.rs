@@ -68,6 +68,11 @@ impl Learner {
         self.mean.restart();
     }
 
+    /// As [`Self::begin_mean`], for some rows of one variable.
+    pub fn begin_mean_of(&self, name: &str, rows: &Tensor) {
+        self.mean.restart_rows(name, rows);
+    }
+
     /// Steps taken so far.
     pub fn step(&self) -> u64 {
         self.adam.step
@@ -140,5 +145,22 @@ mod tests {
         assert!(straight.equal(&resumed), "{straight:?} {resumed:?}");
         assert!(whole.means()[0].1.equal(&rest.means()[0].1));
         assert!(straight.double_value(&[0, 0]) > 0.2, "nothing was learned");
+    }
+
+    #[test]
+    fn the_mean_of_some_rows_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut learner, weight) = learner(folder.path().join("rows"), 10);
+        let before = learner.means()[0].1.copy();
+        let _ = tch::no_grad(|| weight.get(1).fill_(7.0));
+        let row = Tensor::from_slice(&[1_i64]);
+        learner.begin_mean_of("another", &row);
+        assert!(learner.means()[0].1.equal(&before));
+        learner.begin_mean_of("weight", &row);
+        let after = learner.means()[0].1.copy();
+        assert!(after.get(1).equal(&weight.get(1)));
+        assert!(after.get(0).equal(&before.get(0)) && after.get(2).equal(&before.get(2)));
+        learner.begin_mean();
+        assert!(learner.means()[0].1.equal(&weight));
     }
 }

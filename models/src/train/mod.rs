@@ -7,6 +7,7 @@ pub mod augment;
 pub mod batches;
 pub mod checkpoint;
 pub mod classifier;
+pub mod codes;
 pub mod config;
 pub mod curves;
 pub mod delivery;

@@ -241,6 +241,22 @@ impl WeightMean {
         self.mean = no_grad(|| self.variables.gather());
     }
 
+    /// As [`Self::restart`], for these rows of the variable `name`. No other is touched.
+    pub fn restart_rows(&self, name: &str, rows: &Tensor) {
+        let parts = self.variables.parts(&self.mean);
+        no_grad(|| {
+            for (_, (value, mut part)) in self
+                .variables
+                .names
+                .iter()
+                .zip(parts)
+                .filter(|(n, _)| *n == name)
+            {
+                let _ = part.index_copy_(0, rows, &value.index_select(0, rows));
+            }
+        });
+    }
+
     /// The means by name.
     pub fn named(&self) -> Vec<(String, Tensor)> {
         self.variables.named(&self.mean)

@@ -220,7 +220,8 @@ mod tests {
         tch::manual_seed(7);
         let store = VarStore::new(Device::Cpu);
         let shape = NetworkConfig::default().content;
-        let encoders = ["a", "b"].map(|name| ContentEncoder::new(&(store.root() / name), &shape));
+        let encoders =
+            ["a", "b"].map(|name| ContentEncoder::new(&(store.root() / name), &shape, 0));
         let config = TrainConfig::default();
         let of = |config: &TrainConfig, i: usize| {
             learned_from(config, &encoders[i], (3, 500.0), Device::Cpu).unwrap()

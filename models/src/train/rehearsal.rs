@@ -440,3 +440,87 @@ impl RehearsalBatch {
         chosen.narrow(1, 1, all) * f64::from(strength)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::streaming::EmotionProsody;
+
+    /// Half a second of silence around a second of a tone with a beat.
+    fn heard(hz: f32) -> Heard {
+        let frames = 200;
+        let voiced = |t: usize| (50..150).contains(&t);
+        let level = |t: usize| match voiced(t) {
+            true => -4.0 + (t as f32 * 0.3).sin(),
+            false => FLOOR,
+        };
+        Heard {
+            mel: (0..frames).map(|t| [level(t); BANDS]).collect(),
+            pitch: (0..frames)
+                .map(|t| if voiced(t) { [hz, 1.0] } else { [0.0, 0.0] })
+                .collect(),
+            loudness: (0..frames).map(level).collect(),
+            loudest: -3.0,
+        }
+    }
+
+    #[test]
+    fn a_crop_is_performed_at_each_strength_and_acted_takes_keep_their_tune() {
+        let feeling = EmotionProsody {
+            pitch_shift: 0.5,
+            effort: 0.4,
+            acting: 2.0,
+            ..EmotionProsody::default()
+        };
+        let mut acted: Vec<(Vec<Heard>, Vec<f64>)> = Vec::new();
+        acted.resize_with(EMOTIONS.len(), Default::default);
+        acted[2] = (vec![heard(240.0)], vec![1.0]);
+        let actor = Actor {
+            neutral: vec![heard(120.0)],
+            acted,
+        };
+        let only_third = |e: usize| if e == 2 { vec![0] } else { Vec::new() };
+        let mut voices = Rehearsals {
+            actors: vec![actor],
+            of_emotion: (0..EMOTIONS.len()).map(only_third).collect(),
+            feelings: Feelings::from([feeling; EMOTIONS.len()]),
+            colour: EmotionColour::NONE,
+            voices: vec![240.0, 0.0],
+            own_voice: 1,
+            own_share: 0.0,
+        };
+        let shape = Shape {
+            batch: 2,
+            frames: 200,
+        };
+        let batch = voices.batch(shape, &mut StdRng::seed_from_u64(1));
+        assert_eq!(batch.mel.size(), [2, 200 + LOOK_AHEAD, MEL]);
+        assert_eq!(
+            Vec::<i64>::try_from(&batch.emotion).unwrap(),
+            [3, 3],
+            "neutral is the first class"
+        );
+        let pitch = |prosody: &Tensor| prosody.double_value(&[0, 100, 1]);
+        let sung = batch.performed.each_ref().map(|p| pitch(&p.prosody));
+        let high = (240.0_f64 / 180.0).log2();
+        for (sung, strength) in sung.iter().zip(STRENGTHS) {
+            let wanted = high + 0.5 * f64::from(strength);
+            assert!((sung - wanted).abs() < 0.01, "{sung} at {strength}");
+        }
+        // An octave over the actor's neutral speech stays an octave over the voice's.
+        assert!((pitch(&batch.acted_prosody) - high - 1.0).abs() < 0.15);
+        assert!((pitch(&batch.acted_as_heard) - high).abs() < 1e-3);
+        let effort = |i: usize| batch.performed[i].effort.double_value(&[0, 100, 0]);
+        assert_eq!(effort(0), 0.0);
+        assert!((effort(2) - 0.4 * MEL_SCALE).abs() < 1e-3);
+        assert_eq!(batch.performed[2].acted.double_value(&[0, 190, 0]), 0.0);
+        assert_eq!(batch.acting.double_value(&[0, 0]), 2.0);
+        voices.own_share = 1.0;
+        let own = voices.batch(shape, &mut StdRng::seed_from_u64(1));
+        let low = (120.0_f64 / 180.0).log2();
+        assert!((pitch(&own.performed[0].prosody) - low).abs() < 0.01);
+        assert_eq!(own.own.double_value(&[1, 0, 0]), 1.0);
+    }
+}

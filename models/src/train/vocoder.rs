@@ -137,6 +137,14 @@ impl VocoderRun<'_> {
         } else if let Some(start) = &self.start {
             networks.start_from(start)?;
             mean = WeightMean::new(c.ema, named());
+            if total == 0 {
+                // The pack's vocoder as it is.
+                let mut all = checkpoint::prefixed("live", named());
+                all.extend(checkpoint::prefixed("ema", mean.named()));
+                all.push(("step".into(), Tensor::from(0_i64)));
+                checkpoint::write(&path, &all)?;
+                return Ok(true);
+            }
         }
         let shape = Shape {
             batch: c.batch,
