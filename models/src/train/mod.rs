@@ -20,6 +20,7 @@ pub mod listener;
 pub mod losses;
 pub mod optimizer;
 pub mod parallel;
+pub mod performer;
 pub mod phone_beam;
 pub mod phone_grammar;
 pub mod phone_reader;
