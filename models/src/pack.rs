@@ -19,7 +19,9 @@ use tch::{Device, Kind, Tensor, no_grad};
 use crate::networks::{
     ActedContent, ContentEncoder, EmotionAdapter, Generator, InstantVoice, NetworkConfig, Vocoder,
 };
-use crate::streaming::{DELAY_SAMPLES, EmotionColour, EmotionProsody, Feelings, PROSODY_DEFAULTS};
+use crate::streaming::{
+    DELAY_SAMPLES, EmotionColour, EmotionProsody, Feelings, PROSODY_DEFAULTS, PitchTarget,
+};
 
 /// Version of the file format.
 pub const FORMAT: u32 = 1;
@@ -88,6 +90,16 @@ pub struct Networks {
     /// Colour of all voices but [`Self::own_voice`].
     pub colour: EmotionColour,
     _stores: Vec<VarStore>,
+}
+
+impl Networks {
+    /// Where the pitch of a voice lies that is not mixed with others.
+    pub fn target(&self, voice: usize) -> PitchTarget {
+        PitchTarget {
+            own: if voice == self.own_voice { 1.0 } else { 0.0 },
+            ..PitchTarget::of_voice(self.voice_f0_hz[voice])
+        }
+    }
 }
 
 // SAFETY: tensors are counted atomically inside libtorch, and nothing writes these after loading.

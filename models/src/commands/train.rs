@@ -218,13 +218,13 @@ impl TrainArguments {
         }
         if self.stage == Stage::EmotionGame {
             let pack = self.start.as_ref().context("the game needs --start PACK")?;
-            let networks = GameNetworks::of_pack(pack, device)?;
+            let networks = GameNetworks::of_pack(pack, config.emotion.game.frames, device)?;
             let run = speech.emotion_game(&config, pack, &self.run, deadline, device)?;
             if !run.train(&networks)? {
                 return stopped();
             }
-            let (tensors, step) = played(&self.run, pack, &config.emotion.game)?;
-            let adapter = Adapter::of_tensors(pack, tensors)?.after(step);
+            let (card, tensors) = played(&self.run, pack, &config.emotion.game)?;
+            let adapter = Adapter::of_tensors(card, tensors)?;
             self.export_again(&config, &speech, adapter, pack)?;
         }
         if self.stage == Stage::Perform {
@@ -670,13 +670,12 @@ impl Speech {
         deadline: Option<Instant>,
         device: Device,
     ) -> Result<EmotionGame<'a>> {
-        let mut loaded = LoadedPack::load(pack)?;
+        let networks = LoadedPack::load(pack)?.networks;
         let takes = self.takes(config);
         // As the recipe performs, whatever the pack does.
-        let networks = Arc::get_mut(&mut loaded.networks).context("the pack is in use")?;
-        networks.feelings = performed_of(&config.emotion, &takes, &self.features)?;
+        let feelings = performed_of(&config.emotion, &takes, &self.features)?;
         let share = config.emotion.game.own_share;
-        let rehearsals = Rehearsals::new(&takes, &self.features, networks, share);
+        let rehearsals = Rehearsals::new(&takes, &self.features, &networks, feelings, share);
         Ok(EmotionGame {
             config,
             rehearsals: Arc::new(rehearsals),

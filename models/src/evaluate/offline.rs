@@ -137,16 +137,9 @@ impl<'a> Offline<'a> {
     fn speak(&self, controls: &Controls, feelings: &Feelings) -> Vec<f32> {
         let networks = &self.pack.networks;
         let voice = controls.voices[0].index as usize;
-        let own = if voice == networks.own_voice {
-            1.0
-        } else {
-            0.0
-        };
         let weights = wanted_emotions(controls);
-        let target = PitchTarget {
-            own,
-            ..PitchTarget::of_voice(networks.voice_f0_hz[voice])
-        };
+        let target = networks.target(voice);
+        let own = target.own;
         let score = self.score(controls, feelings, target);
         let steps = self.bands.len() as i64 - 1;
         let [prosody, meant] = [&score.prosody, &score.meant]

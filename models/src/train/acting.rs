@@ -9,7 +9,6 @@
 //! know more of the context learn their sentences (docs/emotion.md).
 
 use anyhow::Result;
-use mien_dsp::mel::mel_spectrogram;
 use mien_face::EMOTIONS;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -19,12 +18,11 @@ use crate::networks::{
     ActedContent, CONTENT, CONTENT_MEL, ContentEncoder, FLOOR, LOOK_AHEAD, loudness,
     normalise_value,
 };
-use crate::streaming::AutoLevel;
 
 /// Weight of the ridge, in frames of content of unit variance.
 const RIDGE: f64 = 300.0;
 /// Nepers of power under a recording's loudest frame at which speech ends.
-const SPEECH: f32 = 8.0;
+pub(super) const SPEECH: f32 = 8.0;
 /// Pairs of takes without which a feeling changes nothing.
 const LEAST_PAIRS: usize = 6;
 
@@ -83,13 +81,7 @@ pub fn fit(
 }
 
 fn hear(features: &Features, encoder: &ContentEncoder) -> Heard {
-    let sound: Vec<f32> = features
-        .sound
-        .iter()
-        .map(|&x| f32::from(x) / 32767.0)
-        .collect();
-    let (levelled, _) = AutoLevel::whole(&sound);
-    let mels = mel_spectrogram(&levelled);
+    let mels = features.levelled_mel();
     let frames = mels.len() as i64;
     let bands = CONTENT_MEL as usize;
     let values: Vec<f32> = mels

@@ -78,11 +78,7 @@ impl Pool {
 
     /// Draws by weight.
     fn draw(&self, cumulative: &[f64], rng: &mut StdRng) -> &Item {
-        let total = cumulative.last().copied().unwrap_or(0.0);
-        let at = rng.random_range(0.0..total);
-        &self.items[cumulative
-            .partition_point(|&c| c <= at)
-            .min(self.items.len() - 1)]
+        &self.items[drawn(cumulative, rng)]
     }
 
     fn cumulative(&self) -> Vec<f64> {
@@ -94,6 +90,13 @@ impl Pool {
             })
             .collect()
     }
+}
+
+/// Index of one of several things, drawn by weight: `sums` are those of the weights up to each, the last above 0.
+pub(super) fn drawn(sums: &[f64], rng: &mut StdRng) -> usize {
+    let total = sums.last().copied().unwrap_or(0.0);
+    let at = rng.random_range(0.0..total);
+    sums.partition_point(|&s| s <= at).min(sums.len() - 1)
 }
 
 /// One batch for the frame-rate networks.

@@ -346,7 +346,7 @@ fn whole(features: &Features) -> (Tensor, Tensor) {
 }
 
 /// Slider weights `[batch, emotions]` of emotion indices, where 0 is neutral.
-fn one_hot(emotion: &Tensor) -> Tensor {
+pub(super) fn one_hot(emotion: &Tensor) -> Tensor {
     let all = emotion
         .one_hot(EMOTIONS.len() as i64 + 1)
         .to_kind(Kind::Float);
@@ -458,16 +458,20 @@ fn set(
     key: &str,
 ) -> Result<()> {
     for (name, set) in table {
-        let index = EMOTIONS.iter().position(|e| e == name);
-        let index = index.with_context(|| {
-            format!(
-                "[emotion.{key}.{name}]: the emotions are {}",
-                EMOTIONS.join(", ")
-            )
-        })?;
-        all[index] = *set;
+        all[index_of(name, key)?] = *set;
     }
     Ok(())
+}
+
+/// Index of the emotion that `[emotion.KEY.NAME]` of a recipe names.
+pub(super) fn index_of(name: &str, key: &str) -> Result<usize> {
+    let index = EMOTIONS.iter().position(|e| *e == name);
+    index.with_context(|| {
+        format!(
+            "[emotion.{key}.{name}]: the emotions are {}",
+            EMOTIONS.join(", ")
+        )
+    })
 }
 
 /// Mean and spread of pitch (octaves) and of loudness (nepers) over the voiced frames, and the pitch's

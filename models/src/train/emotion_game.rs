@@ -28,14 +28,15 @@ use super::batches::Shape;
 use super::checkpoint;
 use super::config::{EmotionGameConfig, TrainConfig};
 use super::delivery::cosines;
-use super::learner::Learner;
+use super::emotion::index_of;
+use super::learner::{Learner, restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
 use super::performer::GameNetworks;
 use super::rehearsal::{RehearsalBatch, Rehearsals, STRENGTHS};
 use super::session::Session;
 use crate::networks::{EmotionClassifier, MelDiscriminator};
-use crate::pack;
+use crate::pack::{self, Card};
 
 /// Name of the checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "emotion-game.safetensors";
@@ -91,7 +92,7 @@ impl EmotionGame<'_> {
         let path = self.folder.join(CHECKPOINT);
         let mut learner =
             Learner::new(path, learning(), learning(), (&c.optimizer, c.steps), c.ema);
-        let mut adversaries = self.adversaries(networks.voices.size()[0], c);
+        let mut adversaries = Adversaries::new(networks.voices.size()[0], c, self.device);
         if let Some(saved) = learner.resume()? {
             adversaries.restore(&saved, learner.step());
         }
@@ -135,32 +136,6 @@ impl EmotionGame<'_> {
         learner.save(adversaries.state())?;
         session.finish();
         Ok(learner.done())
-    }
-
-    fn adversaries(&self, voices: i64, c: &EmotionGameConfig) -> Adversaries {
-        let store = VarStore::new(self.device);
-        let root = store.root();
-        let classes = EMOTIONS.len() as i64 + 1;
-        let width = c.discriminator_width;
-        let discriminator = MelDiscriminator::new(
-            &(&root / "discriminator"),
-            voices,
-            classes,
-            width,
-            c.discriminator_norm,
-        );
-        let classifier = EmotionClassifier::new(&(&root / "classifier"), width);
-        let adam = AdamW::new(
-            &c.discriminator_optimizer,
-            checkpoint::named(&store),
-            c.steps,
-        );
-        Adversaries {
-            store,
-            discriminator,
-            classifier,
-            adam,
-        }
     }
 
     /// The performer's loss, its parts, and what the adversaries shall look at.
@@ -231,6 +206,33 @@ impl EmotionGame<'_> {
 }
 
 impl Adversaries {
+    /// Fresh ones for a pack of so many voices.
+    fn new(voices: i64, c: &EmotionGameConfig, device: Device) -> Self {
+        let store = VarStore::new(device);
+        let root = store.root();
+        let classes = EMOTIONS.len() as i64 + 1;
+        let width = c.discriminator_width;
+        let discriminator = MelDiscriminator::new(
+            &(&root / "discriminator"),
+            voices,
+            classes,
+            width,
+            c.discriminator_norm,
+        );
+        let classifier = EmotionClassifier::new(&(&root / "classifier"), width);
+        let adam = AdamW::new(
+            &c.discriminator_optimizer,
+            checkpoint::named(&store),
+            c.steps,
+        );
+        Self {
+            store,
+            discriminator,
+            classifier,
+            adam,
+        }
+    }
+
     /// Log probability of a class, `[batch]`.
     fn named(&self, seen: &Tensor, class: &Tensor) -> Tensor {
         let logits = self.classifier.logits(&disturbed(seen));
@@ -279,15 +281,11 @@ impl Adversaries {
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {
-        let mut all = checkpoint::prefixed("adversary", checkpoint::named(&self.store));
-        all.extend(checkpoint::prefixed("adversary", self.adam.state()));
-        all
+        state_beside("adversary", &self.store, &self.adam)
     }
 
     fn restore(&mut self, saved: &checkpoint::Tensors, step: u64) {
-        checkpoint::load_into(&self.store, saved, "adversary");
-        self.adam
-            .restore(&checkpoint::below_prefix("adversary", saved), step);
+        restore_beside("adversary", &self.store, &mut self.adam, saved, step);
     }
 }
 
@@ -309,7 +307,7 @@ fn disturbed(seen: &Tensor) -> Tensor {
     seen + bend.matmul(&shapes.tr()) + seen.randn_like() * NOISE
 }
 
-/// The pack's tensors of feelings after a game, and what it has been: as far as the recipe wants from those that it began with.
+/// The emotion pack after a game, its card and tensors: as far as the recipe wants from what it began with.
 ///
 /// # Errors
 /// When the checkpoint or the emotion pack beside `start` cannot be read, or the recipe names an emotion that there is not.
@@ -317,22 +315,15 @@ pub fn played(
     run: &Path,
     start: &Path,
     c: &EmotionGameConfig,
-) -> Result<(HashMap<String, Tensor>, String)> {
+) -> Result<(Card, HashMap<String, Tensor>)> {
     let mut acting = [0.0_f32; EMOTIONS.len()];
     for (name, share) in &c.acting_share {
-        let index = EMOTIONS.iter().position(|e| e == name);
-        let index = index.with_context(|| {
-            format!(
-                "[emotion.game.acting_share] {name}: the emotions are {}",
-                EMOTIONS.join(", ")
-            )
-        })?;
-        acting[index] = *share as f32;
+        acting[index_of(name, "game.acting_share")?] = *share as f32;
     }
     let acting = Tensor::from_slice(&acting);
     let saved =
         checkpoint::read(&run.join(CHECKPOINT)).context("train --stage emotion-game first")?;
-    let (_, mut tensors) = pack::read(&pack::emotion_path(start))?;
+    let (mut card, mut tensors) = pack::read(&pack::emotion_path(start))?;
     for (name, value) in checkpoint::below_prefix("ema", &saved) {
         let before = tensors
             .get(&name)
@@ -351,7 +342,8 @@ pub fn played(
         tensors.insert(name, mixed);
     }
     let step = format!("adversarial emotion {}", checkpoint::step(&saved));
-    Ok((tensors, step))
+    card.description.steps.push(step);
+    Ok((card, tensors))
 }
 
 #[cfg(test)]
@@ -385,8 +377,8 @@ mod tests {
             acting_share: [("angry".to_string(), 0.5)].into(),
             ..EmotionGameConfig::default()
         };
-        let (mixed, step) = played(folder.path(), &start, &c).unwrap();
-        assert_eq!(step, "adversarial emotion 12");
+        let (card, mixed) = played(folder.path(), &start, &c).unwrap();
+        assert_eq!(card.description.steps, ["adversarial emotion 12"]);
         assert!((mixed["emotion.weight"].double_value(&[2, 1]) - 1.25).abs() < 1e-3);
         let acting = |emotion: i64| mixed["acting.shift"].double_value(&[emotion, 7]);
         assert_eq!([acting(1), acting(2), acting(3)], [1.0, 1.5, 1.0]);

@@ -146,16 +146,15 @@ impl Adapter {
     /// # Errors
     /// When there is none.
     pub fn of_pack(voices: &Path) -> Result<Self> {
-        let (_, tensors) = pack::read(&pack::emotion_path(voices))?;
-        Self::of_tensors(voices, tensors)
+        let (card, tensors) = pack::read(&pack::emotion_path(voices))?;
+        Self::of_tensors(card, tensors)
     }
 
-    /// The same with other values of the weights.
+    /// That of an emotion pack's card and tensors.
     ///
     /// # Errors
-    /// As [`Self::of_pack`].
-    pub fn of_tensors(voices: &Path, tensors: HashMap<String, Tensor>) -> Result<Self> {
-        let (card, _) = pack::read(&pack::emotion_path(voices))?;
+    /// When it has only a part of what acting needs.
+    pub fn of_tensors(card: Card, tensors: HashMap<String, Tensor>) -> Result<Self> {
         let acting = ActedContent::of_pack(&tensors)?;
         let adapter = tensors
             .into_iter()
@@ -165,12 +164,6 @@ impl Adapter {
             steps: card.description.steps,
             acting,
         })
-    }
-
-    /// Tells of another stage that it has been through.
-    pub fn after(mut self, step: String) -> Self {
-        self.steps.push(step);
-        self
     }
 
     /// Takes out what it knows of acting, if anything.

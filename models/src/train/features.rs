@@ -17,6 +17,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::corpus::Recording;
 use crate::networks::{BANDS, CENTRE, FLOOR, PITCH_HELD};
+use crate::streaming::AutoLevel;
 
 /// Under this a cache file tells which version of the tracker made its pitch.
 const TRACKER: &str = "pitch_tracker";
@@ -51,8 +52,18 @@ impl Features {
 
     /// Makes the pitch from the sound that is kept: the same whether the recording is read now or was long ago.
     fn follow_pitch(&mut self) {
-        let sound: Vec<f32> = self.sound.iter().map(|&v| f32::from(v) / 32767.0).collect();
-        self.pitch = pitch_track(&sound, self.mel.len());
+        self.pitch = pitch_track(&self.samples(), self.mel.len());
+    }
+
+    /// The sound at 24 kHz.
+    fn samples(&self) -> Vec<f32> {
+        self.sound.iter().map(|&v| f32::from(v) / 32767.0).collect()
+    }
+
+    /// Log mel of the recording at the level at which the live path hears it, as it comes.
+    pub fn levelled_mel(&self) -> Vec<[f32; BANDS]> {
+        let (levelled, _) = AutoLevel::whole(&self.samples());
+        mel_spectrogram(&levelled)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use tch::Tensor;
+use tch::nn::VarStore;
 
 use super::checkpoint::{self, Tensors};
 use super::config::OptimizerConfig;
@@ -11,6 +12,25 @@ use super::optimizer::{AdamW, WeightMean};
 
 /// Named variables.
 pub type Named = Vec<(String, Tensor)>;
+
+/// What a checkpoint needs, below `prefix`, of networks that learn beside what a stage trains.
+pub fn state_beside(prefix: &str, store: &VarStore, adam: &AdamW) -> Named {
+    let mut all = checkpoint::prefixed(prefix, checkpoint::named(store));
+    all.extend(checkpoint::prefixed(prefix, adam.state()));
+    all
+}
+
+/// Takes that back; `steps`: how many the optimiser had taken.
+pub fn restore_beside(
+    prefix: &str,
+    store: &VarStore,
+    adam: &mut AdamW,
+    saved: &Tensors,
+    steps: u64,
+) {
+    checkpoint::load_into(store, saved, prefix);
+    adam.restore(&checkpoint::below_prefix(prefix, saved), steps);
+}
 
 /// What a stage trains.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::batches::{FrameBatch, UNLABELLED};
 use super::checkpoint::{self, Tensors};
 use super::config::OptimizerConfig;
+use super::learner::{restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
 use super::phones::LABELS;
@@ -127,16 +128,12 @@ impl Listener {
 
     /// What a checkpoint needs to go on.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let mut all = checkpoint::prefixed("listener", checkpoint::named(&self.store));
-        all.extend(checkpoint::prefixed("listener", self.adam.state()));
-        all
+        state_beside("listener", &self.store, &self.adam)
     }
 
     /// Takes a checkpoint of batch `step` back.
     pub fn restore(&mut self, saved: &Tensors, step: u64) {
-        checkpoint::load_into(&self.store, saved, "listener");
-        self.adam
-            .restore(&checkpoint::below_prefix("listener", saved), step);
+        restore_beside("listener", &self.store, &mut self.adam, saved, step);
     }
 }
 

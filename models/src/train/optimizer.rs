@@ -243,18 +243,11 @@ impl WeightMean {
 
     /// As [`Self::restart`], for these rows of the variable `name`. No other is touched.
     pub fn restart_rows(&self, name: &str, rows: &Tensor) {
-        let parts = self.variables.parts(&self.mean);
-        no_grad(|| {
-            for (_, (value, mut part)) in self
-                .variables
-                .names
-                .iter()
-                .zip(parts)
-                .filter(|(n, _)| *n == name)
-            {
-                let _ = part.index_copy_(0, rows, &value.index_select(0, rows));
-            }
-        });
+        let names = self.variables.names.iter();
+        let mut named = names.zip(self.variables.parts(&self.mean));
+        if let Some((_, (value, mut part))) = named.find(|(own, _)| *own == name) {
+            let _ = no_grad(|| part.index_copy_(0, rows, &value.index_select(0, rows)));
+        }
     }
 
     /// The means by name.

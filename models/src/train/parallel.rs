@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::acoustic::AcousticNetworks;
-use super::batches::{Batches, Draw, NARROW_BANDS, Shape, ahead, clean_content_input};
+use super::batches::{Batches, Draw, NARROW_BANDS, Shape, ahead, clean_content_input, drawn};
 use super::features::{FeatureSet, Features};
 use crate::networks::{
     BANDS, CONTENT_MEL, FLOOR, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, loudness, normalise_value,
@@ -235,8 +235,7 @@ pub fn pair_batches(
         let chosen: Vec<&Pair> = (0..shape.batch)
             .map(|_| {
                 let (own, sums) = &by_emotion[rng.random_range(0..by_emotion.len())];
-                let at = rng.random_range(0.0..sums[sums.len() - 1]);
-                &pairs[own[sums.partition_point(|&s| s <= at).min(own.len() - 1)]]
+                &pairs[own[drawn(sums, rng)]]
             })
             .collect();
         batch(&chosen, &features, shape.frames, rng)

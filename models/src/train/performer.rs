@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::checkpoint;
 use super::rehearsal::{Performed, RehearsalBatch, STRENGTHS};
+use super::tint::Tinter;
 use crate::networks::{
     ActedContent, CONTENT, ContentEncoder, EmotionAdapter, Generator, InstantVoice, LOOK_AHEAD,
     NetworkConfig,
@@ -27,6 +28,7 @@ pub struct GameNetworks {
     encoder: ContentEncoder,
     generator: Generator,
     pub(super) instant: InstantVoice,
+    tinter: Tinter,
     /// `[voices, voice]`, the speaker's own last.
     pub(super) voices: Tensor,
     /// Hold what stands still.
@@ -58,11 +60,11 @@ impl Performer {
 }
 
 impl GameNetworks {
-    /// Those of the voice pack `path` and of the emotion pack beside it.
+    /// Those of the voice pack `path` and of the emotion pack beside it, for crops of so many `frames`.
     ///
     /// # Errors
     /// When either cannot be read, or lacks acting or the speaker encoder.
-    pub fn of_pack(path: &Path, device: Device) -> Result<Self> {
+    pub fn of_pack(path: &Path, frames: usize, device: Device) -> Result<Self> {
         let (card, voices) = pack::read(path)?;
         let beside = pack::emotion_path(path);
         let (_, feelings) = pack::read(&beside)
@@ -93,6 +95,7 @@ impl GameNetworks {
             encoder,
             generator,
             instant,
+            tinter: Tinter::new(frames, device),
             voices: Tensor::cat(&[table, &own], 0).to_device(device),
             _frozen: [base, frozen],
         })
@@ -134,7 +137,7 @@ impl GameNetworks {
             .generator
             .generate(&content, &batch.acted_prosody, &spoken.voices);
         let mel = mel + &left_out * &batch.own;
-        batch.acted_tints.shape(&mel) + spoken.of_acting(&left_out, &batch.own)
+        self.tinter.shape(&mel, &batch.acted_tints) + spoken.of_acting(&left_out, &batch.own)
     }
 
     pub(super) fn hear(&self, batch: &RehearsalBatch) -> Spoken {
@@ -183,7 +186,7 @@ impl GameNetworks {
                 .change(&hidden, &mel, &performed.prosody, &weights);
             mel += change * &performed.timbre;
         }
-        performed.tints.shape(&mel)
+        self.tinter.shape(&mel, &performed.tints)
     }
 
     /// How far the content that is heard in a mel lies from `content`, for each row, `[batch]`.

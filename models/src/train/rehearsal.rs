@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mien_dsp::mel::mel_spectrogram;
 use mien_face::{Controls, EMOTIONS};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::batches::{Batches, Draw, Shape, ahead};
+use super::acting::SPEECH;
+use super::batches::{Batches, Draw, Shape, ahead, drawn};
+use super::emotion::one_hot;
 use super::features::{FeatureSet, Features};
 use super::parallel::Take;
 use super::tint::{Tinting, Tints};
@@ -21,14 +22,12 @@ use crate::networks::{
     BANDS, FLOOR, LOOK_AHEAD, MEL, MEL_SCALE, PROSODY, loudness, normalise_value, prosody_features,
 };
 use crate::pack::Networks;
-use crate::streaming::{AutoLevel, EmotionColour, Feelings, PitchTarget, ProsodyMapper};
+use crate::streaming::{EmotionColour, Feelings, PitchTarget, ProsodyMapper};
 
 /// Strengths that each crop is performed at.
 pub const STRENGTHS: [f32; 3] = [0.0, 0.5, 1.0];
 /// How often the mapper hears the neutral take before, so that it knows the speaker as after some seconds.
 const BEFORE: usize = 3;
-/// Nepers under the loudest frame at which speech ends.
-const SPEECH: f32 = 8.0;
 /// Frames that the mapper hears before the crop, for stress and phrase.
 const RUN_IN: usize = 60;
 
@@ -46,10 +45,7 @@ struct Heard {
 
 impl Heard {
     fn new(features: &Features) -> Self {
-        let sample = |&x: &i16| f32::from(x) / 32767.0;
-        let sound: Vec<f32> = features.sound.iter().map(sample).collect();
-        let (levelled, _) = AutoLevel::whole(&sound);
-        let mut mel = mel_spectrogram(&levelled);
+        let mut mel = features.levelled_mel();
         let frames = mel.len().min(features.pitch.len());
         mel.truncate(frames);
         for value in mel.iter_mut().flatten() {
@@ -106,15 +102,20 @@ pub struct Rehearsals {
     of_emotion: Vec<Vec<usize>>,
     feelings: Feelings,
     colour: EmotionColour,
-    /// Mean pitch of each voice in Hz, and the one that is the speaker's own.
-    voices: Vec<f32>,
-    own_voice: usize,
+    /// Where the pitch of each voice lies, the speaker's own last.
+    targets: Vec<PitchTarget>,
     own_share: f64,
 }
 
 impl Rehearsals {
-    /// All `takes` of actors who speak neutrally, too. `networks` tell voices and feelings.
-    pub fn new(takes: &[Take], features: &FeatureSet, networks: &Networks, own_share: f64) -> Self {
+    /// All `takes` of actors who speak neutrally, too, performed as `feelings` say in the voices of `networks`.
+    pub fn new(
+        takes: &[Take],
+        features: &FeatureSet,
+        networks: &Networks,
+        feelings: Feelings,
+        own_share: f64,
+    ) -> Self {
         let usable = |take: &&Take| features.get(&take.key).is_some_and(|f| f.mel.len() > 30);
         let heard: Vec<(&Take, Heard)> = takes
             .par_iter()
@@ -143,10 +144,11 @@ impl Rehearsals {
         Self {
             of_emotion: (0..EMOTIONS.len()).map(with).collect(),
             actors,
-            feelings: networks.feelings,
+            feelings,
             colour: networks.colour,
-            voices: networks.voice_f0_hz.clone(),
-            own_voice: networks.own_voice,
+            targets: (0..networks.voices.len())
+                .map(|v| networks.target(v))
+                .collect(),
             own_share,
         }
     }
@@ -176,12 +178,11 @@ impl Rehearsals {
             let actor = &self.actors[able[rng.random_range(0..able.len())]];
             let neutral = &actor.neutral[rng.random_range(0..actor.neutral.len())];
             let (all, sums) = &actor.acted[emotion];
-            let at = rng.random_range(0.0..sums[sums.len() - 1]);
-            let acted = &all[sums.partition_point(|&s| s <= at).min(all.len() - 1)];
+            let acted = &all[drawn(sums, rng)];
+            let own = self.targets.len() - 1;
             let voice = match rng.random_bool(self.own_share) {
-                true => self.own_voice,
-                // The own voice is the last.
-                false => rng.random_range(0..self.own_voice),
+                true => own,
+                false => rng.random_range(0..own),
             };
             let mut start = |heard: &Heard| {
                 let spare = heard.len().saturating_sub(shape.frames);
@@ -191,13 +192,6 @@ impl Rehearsals {
             rows.add(self, emotion, voice, crops);
         }
         rows.batch()
-    }
-
-    fn target(&self, voice: usize) -> PitchTarget {
-        PitchTarget {
-            own: if voice == self.own_voice { 1.0 } else { 0.0 },
-            ..PitchTarget::of_voice(self.voices[voice])
-        }
     }
 }
 
@@ -256,7 +250,7 @@ impl Rows {
         [(neutral, from), (acted, acted_from)]: [(&Heard, usize); 2],
     ) {
         let frames = self.shape.frames;
-        let target = all.target(voice);
+        let target = all.targets[voice];
         let mut weights = [0.0; EMOTIONS.len()];
         let mut knows = ProsodyMapper::new(all.feelings);
         let controls = Controls::default();
@@ -435,9 +429,7 @@ impl RehearsalBatch {
 
     /// Slider weights at a strength, `[batch, emotions]`.
     pub fn weights(&self, strength: f32) -> Tensor {
-        let all = EMOTIONS.len() as i64;
-        let chosen = self.emotion.one_hot(all + 1).to_kind(Kind::Float);
-        chosen.narrow(1, 1, all) * f64::from(strength)
+        one_hot(&self.emotion) * f64::from(strength)
     }
 }
 
@@ -487,8 +479,13 @@ mod tests {
             of_emotion: (0..EMOTIONS.len()).map(only_third).collect(),
             feelings: Feelings::from([feeling; EMOTIONS.len()]),
             colour: EmotionColour::NONE,
-            voices: vec![240.0, 0.0],
-            own_voice: 1,
+            targets: vec![
+                PitchTarget::of_voice(240.0),
+                PitchTarget {
+                    own: 1.0,
+                    ..PitchTarget::of_voice(0.0)
+                },
+            ],
             own_share: 0.0,
         };
         let shape = Shape {

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use super::checkpoint::{self, Tensors};
 use super::config::OptimizerConfig;
+use super::learner::{restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
 use crate::networks::CONTENT;
@@ -108,16 +109,13 @@ impl SpeakerAdversary {
 
     /// What a checkpoint needs to go on.
     pub fn state(&self) -> Vec<(String, Tensor)> {
-        let mut all = checkpoint::prefixed("adversary", checkpoint::named(&self.store));
-        all.extend(checkpoint::prefixed("adversary", self.adam.state()));
-        all
+        state_beside("adversary", &self.store, &self.adam)
     }
 
     /// Takes a checkpoint of batch `step` back.
     pub fn restore(&mut self, saved: &Tensors, step: u64) {
-        checkpoint::load_into(&self.store, saved, "adversary");
-        let own = checkpoint::below_prefix("adversary", saved);
-        self.adam.restore(&own, step * STEPS as u64);
+        let (store, adam) = (&self.store, &mut self.adam);
+        restore_beside("adversary", store, adam, saved, step * STEPS as u64);
     }
 }
 

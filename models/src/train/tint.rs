@@ -55,6 +55,17 @@ impl Tinting {
     }
 }
 
+/// What shapes mels of one length, made once.
+#[derive(Debug)]
+pub struct Tinter {
+    /// Octaves of each band from 1 kHz, `[MEL]`.
+    octaves: Tensor,
+    /// `[MEL, MEL]`: each band's mean with those around it.
+    around: Tensor,
+    /// `[frames, frames]`: the mel followed over 50 ms.
+    slow: Tensor,
+}
+
 impl Tints {
     /// The same on another device.
     pub fn to_device(&self, device: Device) -> Self {
@@ -66,19 +77,28 @@ impl Tints {
             own: self.own.to_device(device),
         }
     }
+}
+
+impl Tinter {
+    /// For mels of so many frames.
+    pub fn new(frames: usize, device: Device) -> Self {
+        Self {
+            octaves: Tensor::from_slice(&*OCTAVES).to_device(device),
+            around: averaging().to_device(device),
+            slow: slowing(frames).to_device(device),
+        }
+    }
 
     /// A normalised log mel `[batch, frames, MEL]` in its colours.
-    pub fn shape(&self, mel: &Tensor) -> Tensor {
-        let device = mel.device();
-        let octaves = Tensor::from_slice(&*OCTAVES).to_device(device);
-        let around = mel.matmul(&averaging().to_device(device));
-        let most = MOST * MEL_SCALE as f32;
+    pub fn shape(&self, mel: &Tensor, tints: &Tints) -> Tensor {
+        let around = mel.matmul(&self.around);
+        let most = f64::from(MOST) * MEL_SCALE;
         let most_sharp = f64::from(MOST_SHARP) * MEL_SCALE;
-        let sharper = ((mel - slow(mel)) * &self.sharpness).clamp_max(most_sharp);
-        let change = &self.tilt * MEL_SCALE * octaves + (mel - around) * &self.clearer + sharper;
-        let most = f64::from(most);
-        let shaped = (mel + change.clamp(-most, most)).bmm(&self.formants);
-        let lost = (loudness(mel) - loudness(&shaped)) * MEL_SCALE * &self.own;
+        let sharper = ((mel - self.slow.matmul(mel)) * &tints.sharpness).clamp_max(most_sharp);
+        let change =
+            &tints.tilt * MEL_SCALE * &self.octaves + (mel - around) * &tints.clearer + sharper;
+        let shaped = (mel + change.clamp(-most, most)).bmm(&tints.formants);
+        let lost = (loudness(mel) - loudness(&shaped)) * MEL_SCALE * &tints.own;
         shaped + lost
     }
 }
@@ -88,9 +108,8 @@ fn loudness(mel: &Tensor) -> Tensor {
     (mel / MEL_SCALE).logsumexp([2].as_slice(), true)
 }
 
-/// The mel followed over 50 ms, from its first frame on.
-fn slow(mel: &Tensor) -> Tensor {
-    let frames = mel.size()[1] as usize;
+/// `[frames, frames]`: a mel followed over 50 ms, from its first frame on.
+fn slowing(frames: usize) -> Tensor {
     let mut matrix = vec![0.0_f32; frames * frames];
     for t in 0..frames {
         for past in 0..=t {
@@ -99,8 +118,7 @@ fn slow(mel: &Tensor) -> Tensor {
             matrix[t * frames + past] = if past == 0 { kept } else { SLOW * kept };
         }
     }
-    let matrix = Tensor::from_slice(&matrix).reshape([frames as i64, frames as i64]);
-    matrix.to_device(mel.device()).matmul(mel)
+    Tensor::from_slice(&matrix).reshape([frames as i64, frames as i64])
 }
 
 /// `[MEL, MEL]`: each band's mean with those around it.
@@ -164,7 +182,8 @@ mod tests {
             tinting.row(colour.formants);
             let tints = tinting.tints(&Tensor::from_slice(&[own]).reshape([1, 1, 1]));
             let mel = Tensor::from_slice(&given).reshape([1, frames as i64, MEL]);
-            let shaped = Vec::<f32>::try_from(&tints.shape(&mel).reshape([-1])).unwrap();
+            let shaped = Tinter::new(frames, Device::Cpu).shape(&mel, &tints);
+            let shaped = Vec::<f32>::try_from(&shaped.reshape([-1])).unwrap();
             let apart = |(a, b): (&f32, &f32)| (a - b).abs();
             let most = live.iter().zip(&shaped).map(apart).fold(0.0, f32::max);
             assert!(most < 2e-3, "{own}: {most}");
