@@ -10,13 +10,15 @@ use super::judges::Verdict;
 use super::prosody;
 use super::rows::{Clip, Row, mean};
 use crate::train::classifier::{
-    CLASSES, ClassifierNetwork, balanced_accuracy, class_names, load, loudest,
+    CLASSES, ClassifierNetwork, Heard, balanced_accuracy, class_names, confusion, load, loudest,
+    natural,
 };
 
 /// The classifier of `mien train --stage classifier`, with what its training found.
 pub struct EmotionJudge {
     network: ClassifierNetwork,
-    natural: [[f64; CLASSES]; CLASSES],
+    /// Recordings of actors that it never heard.
+    natural: Vec<Heard>,
     /// Mean and spread over actors of what each emotion does to each statistic.
     prosody: Vec<[Option<(f64, f64)>; prosody::COUNT]>,
 }
@@ -30,7 +32,8 @@ pub struct EmotionReport {
     pub natural_accuracy: f64,
     /// Its confusion there: rows acted, columns heard.
     pub natural_confusion: [[f64; CLASSES]; CLASSES],
-    /// Its balanced accuracy there over the classes that were asked for here, all answers allowed.
+    /// Its balanced accuracy there over the classes that were asked for here. Here and in all that follows nothing else can be the
+    /// answer, as with the outside judges.
     pub natural_accuracy_of_asked: f64,
     /// Balanced accuracy on the conversions at the greatest strength, neutral ones among them.
     pub accuracy: f64,
@@ -101,8 +104,6 @@ impl EmotionJudge {
                 .and_then(|t| Vec::try_from(t).ok())
                 .unwrap_or_default()
         };
-        let confusion = flat("confusion");
-        let cell = |i: usize, j: usize| confusion.get(i * CLASSES + j).copied().unwrap_or(0.0);
         let values = flat("prosody");
         let known = |emotion: usize, statistic: usize| {
             let at = 2 * (emotion * prosody::COUNT + statistic);
@@ -111,7 +112,7 @@ impl EmotionJudge {
         };
         Ok(Self {
             network,
-            natural: std::array::from_fn(|i| std::array::from_fn(|j| cell(i, j))),
+            natural: natural(&saved).unwrap_or_default(),
             prosody: (0..EMOTIONS.len())
                 .map(|e| std::array::from_fn(|s| known(e, s)))
                 .collect(),
@@ -120,34 +121,41 @@ impl EmotionJudge {
 
     /// Judges all conversions; `None` where no emotion was asked for.
     pub fn report(&self, clips: &[Clip]) -> Option<EmotionReport> {
-        let asked: Vec<Asked> = clips
+        let converted: Vec<&Clip> = clips
             .iter()
             .filter(|c| matches!(c.row, Row::Converted | Row::Performed))
-            .map(|clip| Asked {
-                clip,
-                class: class_of(&clip.emotion),
-                shares: self.network.probabilities(&clip.features),
-            })
             .collect();
-        let most = asked.iter().map(|a| a.clip.strength).fold(0.0, f32::max);
+        let most = converted.iter().map(|c| c.strength).fold(0.0, f32::max);
         if most == 0.0 {
             return None;
         }
-        let mut confusion = [[0.0; CLASSES]; CLASSES];
-        let at_most = |a: &&Asked| a.class == 0 || a.clip.strength == most;
-        for a in asked.iter().filter(at_most) {
-            confusion[a.class][loudest(&a.shares)] += 1.0;
-        }
+        let at_most = |c: &Clip| class_of(&c.emotion) == 0 || c.strength == most;
         let wanted: Vec<usize> = (0..CLASSES)
-            .filter(|&i| confusion[i].iter().sum::<f64>() > 0.0)
+            .filter(|&class| {
+                let asks = |c: &&Clip| at_most(c) && class_of(&c.emotion) == class;
+                converted.iter().any(|c| asks(c))
+            })
             .collect();
+        let asked: Vec<Asked> = converted
+            .into_iter()
+            .map(|clip| Asked {
+                clip,
+                heard: self.hear(clip, &wanted),
+            })
+            .collect();
+        let counts = confusion(asked.iter().filter(|a| at_most(a.clip)).map(|a| a.heard));
+        let natural = self.natural.iter().copied();
+        let natural_counts = confusion(natural.clone());
+        let of_wanted = natural
+            .filter(|h| wanted.contains(&h.acted))
+            .map(|h| h.among(&wanted));
         Some(EmotionReport {
             classes: class_names(),
-            natural_accuracy: balanced_accuracy(&self.natural),
-            natural_confusion: self.natural,
-            natural_accuracy_of_asked: balanced_accuracy(&only(&self.natural, &wanted)),
-            accuracy: balanced_accuracy(&confusion),
-            confusion,
+            natural_accuracy: balanced_accuracy(&natural_counts),
+            natural_confusion: natural_counts,
+            natural_accuracy_of_asked: balanced_accuracy(&confusion(of_wanted)),
+            accuracy: balanced_accuracy(&counts),
+            confusion: counts,
             accuracy_of_source: self.of_source(clips, &wanted),
             strengths: strengths(&asked),
             monotony: monotony(&asked),
@@ -155,11 +163,20 @@ impl EmotionJudge {
         })
     }
 
+    /// What is heard in a clip, where it can be one of `wanted` alone.
+    fn hear(&self, clip: &Clip, wanted: &[usize]) -> Heard {
+        let heard = Heard {
+            acted: class_of(&clip.emotion),
+            shares: self.network.probabilities(&clip.features),
+        };
+        heard.among(wanted)
+    }
+
     /// Every source counts once for every class that was asked for.
     fn of_source(&self, clips: &[Clip], wanted: &[usize]) -> f64 {
         let heard = clips.iter().filter(|c| c.row == Row::Source);
         let heard: Vec<usize> = heard
-            .map(|c| loudest(&self.network.probabilities(&c.features)))
+            .map(|c| loudest(&self.hear(c, wanted).shares))
             .collect();
         let right = |&class: &usize| {
             heard.iter().filter(|&&h| h == class).count() as f64 / heard.len().max(1) as f64
@@ -172,7 +189,7 @@ impl EmotionJudge {
         for (emotion, name) in EMOTIONS.iter().enumerate() {
             let changes: Vec<_> = asked
                 .iter()
-                .filter(|a| a.class == emotion + 1 && a.clip.strength == most)
+                .filter(|a| a.heard.acted == emotion + 1 && a.clip.strength == most)
                 .filter_map(|a| {
                     let neutral = prosody::statistics(&a.neutral(asked)?.clip.features)?;
                     let acted = prosody::statistics(&a.clip.features)?;
@@ -203,15 +220,17 @@ impl EmotionJudge {
 /// A conversion with what the classifier says of it.
 struct Asked<'a> {
     clip: &'a Clip,
-    class: usize,
-    shares: [f64; CLASSES],
+    /// What was asked for, and what is heard.
+    heard: Heard,
 }
 
 impl Asked<'_> {
     /// The neutral conversion of the same source to the same voice.
     fn neutral<'a>(&self, all: &'a [Self]) -> Option<&'a Self> {
         let same = |a: &&Self| {
-            a.class == 0 && a.clip.source == self.clip.source && a.clip.voice == self.clip.voice
+            a.heard.acted == 0
+                && a.clip.source == self.clip.source
+                && a.clip.voice == self.clip.voice
         };
         all.iter().find(same)
     }
@@ -221,21 +240,13 @@ fn class_of(emotion: &str) -> usize {
     crate::corpus::emotion_index(emotion) as usize
 }
 
-/// The rows of `classes` alone.
-fn only(confusion: &[[f64; CLASSES]; CLASSES], classes: &[usize]) -> [[f64; CLASSES]; CLASSES] {
-    let row = |i: usize| {
-        if classes.contains(&i) {
-            confusion[i]
-        } else {
-            [0.0; CLASSES]
-        }
-    };
-    std::array::from_fn(row)
-}
-
 /// One line a strength; strength 0 has the neutral conversions, each asked about every emotion.
 fn strengths(asked: &[Asked]) -> Vec<StrengthLine> {
-    let mut emotions: Vec<usize> = asked.iter().map(|a| a.class).filter(|&c| c > 0).collect();
+    let mut emotions: Vec<usize> = asked
+        .iter()
+        .map(|a| a.heard.acted)
+        .filter(|&c| c > 0)
+        .collect();
     emotions.sort_unstable();
     emotions.dedup();
     let mut levels: Vec<f32> = asked.iter().map(|a| a.clip.strength).collect();
@@ -250,16 +261,16 @@ fn strengths(asked: &[Asked]) -> Vec<StrengthLine> {
         let pairs: Vec<(&Asked, usize)> = own
             .iter()
             .flat_map(|&a| {
-                let classes = if a.class == 0 {
+                let classes = if a.heard.acted == 0 {
                     emotions.clone()
                 } else {
-                    vec![a.class]
+                    vec![a.heard.acted]
                 };
                 classes.into_iter().map(move |class| (a, class))
             })
             .collect();
         let heard =
-            |(a, class): &(&Asked, usize)| f64::from(u8::from(loudest(&a.shares) == *class));
+            |(a, class): &(&Asked, usize)| f64::from(u8::from(loudest(&a.heard.shares) == *class));
         let similarity = mean(own.iter().filter_map(|a| a.clip.similarity));
         let judged = Verdict::of(own.iter().filter_map(|a| a.clip.judged.as_ref()));
         let (similarity_first, words_first) = lines.first().map_or((None, None), |f| {
@@ -270,7 +281,7 @@ fn strengths(asked: &[Asked]) -> Vec<StrengthLine> {
             strength,
             n: own.len(),
             heard: mean(pairs.iter().map(heard)).unwrap_or(0.0),
-            probability: mean(pairs.iter().map(|(a, class)| a.shares[*class])).unwrap_or(0.0),
+            probability: mean(pairs.iter().map(|(a, class)| a.heard.shares[*class])).unwrap_or(0.0),
             similarity,
             similarity_lost: since(similarity_first, similarity),
             words_lost: since(judged.and_then(|j| j.wer), words_first),
@@ -283,12 +294,12 @@ fn strengths(asked: &[Asked]) -> Vec<StrengthLine> {
 /// See [`EmotionReport::monotony`].
 fn monotony(asked: &[Asked]) -> Option<f64> {
     let mut steps = Vec::new();
-    for a in asked.iter().filter(|a| a.class > 0) {
+    for a in asked.iter().filter(|a| a.heard.acted > 0) {
         // The next weaker one of the same source, voice and emotion; the neutral one at the end.
         let weaker = asked
             .iter()
             .filter(|b| {
-                b.class == a.class
+                b.heard.acted == a.heard.acted
                     && b.clip.source == a.clip.source
                     && b.clip.voice == a.clip.voice
                     && b.clip.strength < a.clip.strength
@@ -297,7 +308,7 @@ fn monotony(asked: &[Asked]) -> Option<f64> {
             .or_else(|| a.neutral(asked));
         if let Some(weaker) = weaker {
             steps.push(f64::from(u8::from(
-                a.shares[a.class] > weaker.shares[a.class],
+                a.heard.shares[a.heard.acted] > weaker.heard.shares[a.heard.acted],
             )));
         }
     }
@@ -394,10 +405,20 @@ mod tests {
         }
     }
 
+    /// Each class acted and heard as each.
+    fn acted_evenly() -> Vec<Heard> {
+        let sure = |class: usize| std::array::from_fn(|i| f64::from(u8::from(i == class)));
+        let one = |i: usize| Heard {
+            acted: i / CLASSES,
+            shares: sure(i % CLASSES),
+        };
+        (0..CLASSES * CLASSES).map(one).collect()
+    }
+
     fn judge() -> EmotionJudge {
         EmotionJudge {
             network: ClassifierNetwork::new(4, tch::Device::Cpu),
-            natural: [[1.0; CLASSES]; CLASSES],
+            natural: acted_evenly(),
             prosody: vec![[Some((1.0, 0.5)); prosody::COUNT]; EMOTIONS.len()],
         }
     }
@@ -418,6 +439,12 @@ mod tests {
             .collect();
         assert_eq!(rows, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert!((report.natural_accuracy - 0.125).abs() < 1e-9);
+        let elsewhere: f64 = report
+            .confusion
+            .iter()
+            .map(|row| row[3..].iter().sum::<f64>())
+            .sum();
+        assert_eq!(elsewhere, 0.0, "only what was asked for can be heard");
         assert_eq!(report.strengths.len(), 3);
         assert!((report.strengths[2].similarity_lost.unwrap() - 0.1).abs() < 1e-9);
         assert!(report.text().contains("asked \\ heard"));
@@ -440,8 +467,10 @@ mod tests {
                 all[1] = share;
                 Asked {
                     clip,
-                    class: class_of(&clip.emotion),
-                    shares: all,
+                    heard: Heard {
+                        acted: class_of(&clip.emotion),
+                        shares: all,
+                    },
                 }
             };
             clips.iter().zip(shares).map(one).collect()

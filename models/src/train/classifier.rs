@@ -15,7 +15,7 @@ use tch::nn::VarStore;
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
 use super::augment::Strength;
-use super::batches::{FrameBatch, Pool, Shape, frame_batches};
+use super::batches::{FrameBatch, Item, Pool, Shape, frame_batches};
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
 use super::features::Features;
@@ -26,6 +26,9 @@ use crate::networks::{BANDS, CONTENT_MEL, EmotionClassifier, FLOOR, MEL, normali
 
 /// Name of the file in a run's folder.
 pub const FILE: &str = "classifier.safetensors";
+/// Names in that file of what the unseen actors' recordings are, `[recordings]`, and of each class's share, `[recordings, CLASSES]`.
+const NATURAL_CLASSES: &str = "natural_classes";
+const NATURAL_SHARES: &str = "natural_shares";
 /// Neutral and the emotions.
 pub const CLASSES: usize = EMOTIONS.len() + 1;
 
@@ -64,15 +67,67 @@ impl ClassifierNetwork {
         all
     }
 
-    /// Confusion over a pool's recordings: rows are what was acted, columns what was heard.
-    pub fn confusion(&self, pool: &Pool) -> [[f64; CLASSES]; CLASSES] {
-        let mut counts = [[0.0; CLASSES]; CLASSES];
-        for item in &pool.items {
-            let heard = loudest(&self.probabilities(&pool.features[&item.key]));
-            counts[item.emotion as usize][heard] += 1.0;
-        }
-        counts
+    /// What the network makes of each of a pool's recordings.
+    fn hear(&self, pool: &Pool) -> Vec<Heard> {
+        let heard = |item: &Item| Heard {
+            acted: item.emotion as usize,
+            shares: self.probabilities(&pool.features[&item.key]),
+        };
+        pool.items.iter().map(heard).collect()
     }
+}
+
+/// What was acted, or asked for, in a recording, and how probable each class is heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// Index among [`class_names`].
+    pub acted: usize,
+    /// Sums to 1.
+    pub shares: [f64; CLASSES],
+}
+
+impl Heard {
+    /// The same where nothing but `classes` can be the answer; all of them alike where nothing is heard of any.
+    pub fn among(mut self, classes: &[usize]) -> Self {
+        let all: f64 = classes.iter().map(|&class| self.shares[class]).sum();
+        for (class, share) in self.shares.iter_mut().enumerate() {
+            *share = match (classes.contains(&class), all > 0.0) {
+                (false, _) => 0.0,
+                (true, true) => *share / all,
+                (true, false) => 1.0 / classes.len() as f64,
+            };
+        }
+        self
+    }
+}
+
+/// Rows are what was acted, columns what is most probable.
+pub fn confusion(heard: impl IntoIterator<Item = Heard>) -> [[f64; CLASSES]; CLASSES] {
+    let mut counts = [[0.0; CLASSES]; CLASSES];
+    for one in heard {
+        counts[one.acted][loudest(&one.shares)] += 1.0;
+    }
+    counts
+}
+
+/// What a file of [`ClassifierRun::train`] keeps of the actors that the training did not see; `None` where it keeps nothing.
+pub fn natural(saved: &Tensors) -> Option<Vec<Heard>> {
+    let acted = Vec::<i64>::try_from(saved.get(NATURAL_CLASSES)?).ok()?;
+    let shares = saved.get(NATURAL_SHARES)?.to_kind(Kind::Double);
+    if shares.size() != [acted.len() as i64, CLASSES as i64] {
+        return None;
+    }
+    let shares = Vec::<f64>::try_from(shares.flatten(0, -1)).ok()?;
+    acted
+        .iter()
+        .zip(shares.chunks_exact(CLASSES))
+        .map(|(&acted, shares)| {
+            Some(Heard {
+                acted: usize::try_from(acted).ok().filter(|&a| a < CLASSES)?,
+                shares: shares.try_into().ok()?,
+            })
+        })
+        .collect()
 }
 
 /// Index of the largest value.
@@ -209,7 +264,8 @@ impl ClassifierRun<'_> {
         let mut saved = checkpoint::read(&path)?;
         let network = ClassifierNetwork::new(width, Device::Cpu);
         checkpoint::load_into(&network.store, &saved, "ema");
-        let confusion = network.confusion(&self.unseen);
+        let heard = network.hear(&self.unseen);
+        let confusion = confusion(heard.iter().copied());
         println!(
             "classifier on unseen actors: {:.1} % of {} recordings, balanced over the classes (chance {:.1} %)",
             100.0 * balanced_accuracy(&confusion),
@@ -227,11 +283,12 @@ impl ClassifierRun<'_> {
                 println!("  {name:10} {:5.1} % of {all:.0}", 100.0 * row[i] / all);
             }
         }
-        let flat: Vec<f64> = confusion.iter().flatten().copied().collect();
-        let side = CLASSES as i64;
+        let acted: Vec<i64> = heard.iter().map(|h| h.acted as i64).collect();
+        let shares: Vec<f64> = heard.iter().flat_map(|h| h.shares).collect();
+        saved.insert(NATURAL_CLASSES.into(), Tensor::from_slice(&acted));
         saved.insert(
-            "confusion".into(),
-            Tensor::from_slice(&flat).reshape([side, side]),
+            NATURAL_SHARES.into(),
+            Tensor::from_slice(&shares).reshape([-1, CLASSES as i64]),
         );
         saved.insert("prosody".into(), natural_prosody(&self.acted));
         let kept: Vec<(String, Tensor)> = saved.into_iter().collect();
@@ -289,7 +346,7 @@ pub fn load(path: &std::path::Path) -> Result<(ClassifierNetwork, Tensors)> {
     anyhow::ensure!((1..=1024).contains(&width), advice());
     let network = ClassifierNetwork::new(width, Device::Cpu);
     let misfits = checkpoint::load_into(&network.store, &saved, "ema");
-    anyhow::ensure!(misfits == 0 && saved.contains_key("confusion"), advice());
+    anyhow::ensure!(misfits == 0 && natural(&saved).is_some(), advice());
     Ok((network, saved))
 }
 
@@ -304,6 +361,32 @@ mod tests {
         confusion[1][0] = 10.0;
         assert_eq!(balanced_accuracy(&confusion), 0.5);
         assert_eq!(balanced_accuracy(&[[0.0; CLASSES]; CLASSES]), 0.0);
+    }
+
+    #[test]
+    fn what_cannot_be_the_answer_is_not_heard() {
+        let mut shares = [0.0; CLASSES];
+        (shares[1], shares[2], shares[7]) = (0.3, 0.1, 0.6);
+        let heard = Heard { acted: 1, shares };
+        assert_eq!(confusion([heard])[1][7], 1.0);
+        let among = heard.among(&[0, 1, 2]);
+        assert!((among.shares[1] - 0.75).abs() < 1e-9 && among.shares[7] == 0.0);
+        assert_eq!(confusion([among])[1][1], 1.0);
+        assert_eq!(heard.among(&[3, 4]).shares[4], 0.5);
+    }
+
+    #[test]
+    fn what_unseen_actors_were_heard_as_is_kept() {
+        let classes = Tensor::from_slice(&[2_i64, 0]);
+        let shares = Tensor::from_slice(&[0.125_f64; 2 * CLASSES]).reshape([2, CLASSES as i64]);
+        let mut saved = Tensors::new();
+        assert!(natural(&saved).is_none());
+        saved.insert(NATURAL_CLASSES.into(), classes);
+        saved.insert(NATURAL_SHARES.into(), shares);
+        let kept = natural(&saved).unwrap();
+        assert_eq!(kept.iter().map(|h| h.acted).collect::<Vec<_>>(), [2, 0]);
+        saved.insert(NATURAL_CLASSES.into(), Tensor::from_slice(&[99_i64, 0]));
+        assert!(natural(&saved).is_none(), "there is no such class");
     }
 
     #[test]
