@@ -132,8 +132,9 @@ impl EmotionJudge {
         let at_most = |c: &Clip| class_of(&c.emotion) == 0 || c.strength == most;
         let wanted: Vec<usize> = (0..CLASSES)
             .filter(|&class| {
-                let asks = |c: &&Clip| at_most(c) && class_of(&c.emotion) == class;
-                converted.iter().any(|c| asks(c))
+                converted
+                    .iter()
+                    .any(|c| at_most(c) && class_of(&c.emotion) == class)
             })
             .collect();
         let asked: Vec<Asked> = converted
