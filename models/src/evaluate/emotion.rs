@@ -11,7 +11,6 @@ use super::prosody;
 use super::rows::{Clip, Row, mean};
 use crate::train::classifier::{
     CLASSES, ClassifierNetwork, Heard, balanced_accuracy, class_names, confusion, load, loudest,
-    natural,
 };
 
 /// The classifier of `mien train --stage classifier`, with what its training found.
@@ -95,7 +94,7 @@ impl EmotionJudge {
     /// # Errors
     /// When the file is no finished classifier.
     pub fn load(path: &Path) -> Result<Self> {
-        let (network, saved) = load(path)?;
+        let (network, natural, saved) = load(path)?;
         let flat = |name: &str| -> Vec<f64> {
             let tensor = saved
                 .get(name)
@@ -112,7 +111,7 @@ impl EmotionJudge {
         };
         Ok(Self {
             network,
-            natural: natural(&saved).unwrap_or_default(),
+            natural,
             prosody: (0..EMOTIONS.len())
                 .map(|e| std::array::from_fn(|s| known(e, s)))
                 .collect(),
@@ -131,11 +130,7 @@ impl EmotionJudge {
         }
         let at_most = |c: &Clip| class_of(&c.emotion) == 0 || c.strength == most;
         let wanted: Vec<usize> = (0..CLASSES)
-            .filter(|&class| {
-                converted
-                    .iter()
-                    .any(|c| at_most(c) && class_of(&c.emotion) == class)
-            })
+            .filter(|&class| converted.iter().any(|c| class_of(&c.emotion) == class))
             .collect();
         let asked: Vec<Asked> = converted
             .into_iter()
@@ -158,7 +153,7 @@ impl EmotionJudge {
             accuracy: balanced_accuracy(&counts),
             confusion: counts,
             accuracy_of_source: self.of_source(clips, &wanted),
-            strengths: strengths(&asked),
+            strengths: strengths(&asked, &wanted),
             monotony: monotony(&asked),
             prosody: self.prosody(&asked, most),
         })
@@ -241,15 +236,9 @@ fn class_of(emotion: &str) -> usize {
     crate::corpus::emotion_index(emotion) as usize
 }
 
-/// One line a strength; strength 0 has the neutral conversions, each asked about every emotion.
-fn strengths(asked: &[Asked]) -> Vec<StrengthLine> {
-    let mut emotions: Vec<usize> = asked
-        .iter()
-        .map(|a| a.heard.acted)
-        .filter(|&c| c > 0)
-        .collect();
-    emotions.sort_unstable();
-    emotions.dedup();
+/// One line a strength; strength 0 has the neutral conversions, each asked about every emotion of `wanted`.
+fn strengths(asked: &[Asked], wanted: &[usize]) -> Vec<StrengthLine> {
+    let emotions: Vec<usize> = wanted.iter().copied().filter(|&c| c > 0).collect();
     let mut levels: Vec<f32> = asked.iter().map(|a| a.clip.strength).collect();
     levels.sort_by(f32::total_cmp);
     levels.dedup();

@@ -242,8 +242,8 @@ fn figure(
 fn emotion_section(emotion: &EmotionReport) -> String {
     let mut html = format!(
         "<h2>Emotion</h2>\n<p>Our classifier, which heard natural acting only, names {:.1} % rightly (balanced over \
-         what was asked for, of which each answer is one; with the untouched source {:.1} %). On natural acting by actors it never heard it names \
-         {:.1} % of these classes rightly, and {:.1} % of all.</p>\n",
+         what was asked for, of which each answer is one; with the untouched source {:.1} %). On natural acting by \
+         actors it never heard it names {:.1} % of these classes rightly, and {:.1} % of all.</p>\n",
         100.0 * emotion.accuracy,
         100.0 * emotion.accuracy_of_source,
         100.0 * emotion.natural_accuracy_of_asked,

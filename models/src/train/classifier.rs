@@ -111,7 +111,7 @@ pub fn confusion(heard: impl IntoIterator<Item = Heard>) -> [[f64; CLASSES]; CLA
 }
 
 /// What a file of [`ClassifierRun::train`] keeps of the actors that the training did not see; `None` where it keeps nothing.
-pub fn natural(saved: &Tensors) -> Option<Vec<Heard>> {
+fn natural(saved: &Tensors) -> Option<Vec<Heard>> {
     let acted = Vec::<i64>::try_from(saved.get(NATURAL_CLASSES)?).ok()?;
     let shares = saved.get(NATURAL_SHARES)?.to_kind(Kind::Double);
     if shares.size() != [acted.len() as i64, CLASSES as i64] {
@@ -333,11 +333,11 @@ fn natural_prosody(pool: &Pool) -> Tensor {
     Tensor::from_slice(&values).reshape(shape)
 }
 
-/// Reads a file of [`ClassifierRun::train`]: the network and everything that was kept with it.
+/// Reads a file of [`ClassifierRun::train`]: the network, what it hears of actors that it does not know, and everything that was kept with it.
 ///
 /// # Errors
 /// When the file cannot be read, is no classifier's, or its training is not finished.
-pub fn load(path: &std::path::Path) -> Result<(ClassifierNetwork, Tensors)> {
+pub fn load(path: &std::path::Path) -> Result<(ClassifierNetwork, Vec<Heard>, Tensors)> {
     let advice = || {
         format!("{path:?} is no finished classifier: make one with `mien train --stage classifier`")
     };
@@ -346,8 +346,9 @@ pub fn load(path: &std::path::Path) -> Result<(ClassifierNetwork, Tensors)> {
     anyhow::ensure!((1..=1024).contains(&width), advice());
     let network = ClassifierNetwork::new(width, Device::Cpu);
     let misfits = checkpoint::load_into(&network.store, &saved, "ema");
-    anyhow::ensure!(misfits == 0 && natural(&saved).is_some(), advice());
-    Ok((network, saved))
+    anyhow::ensure!(misfits == 0, advice());
+    let natural = natural(&saved).with_context(advice)?;
+    Ok((network, natural, saved))
 }
 
 #[cfg(test)]
