@@ -1,8 +1,9 @@
 //! `cargo xtask test`: every check, in the order in which a mistake is cheapest to hear of.
 //!
-//! Two profiles are built, no more: `release` for the bundles that users and real hosts get, `dev` (with debug assertions and
-//! the allocation guard) for the tests. Lints, docs and tests share the `dev` profile's build scripts, and every command names
-//! the whole workspace, so that the features of the dependencies are the same in each and nothing is built twice.
+//! Most of the time goes into building, so nothing is built twice that need not be: the bundles that users and real hosts get
+//! are `release`, and lints, docs and tests are, too, but for Mien's own code, which has debug assertions and the allocation
+//! guard there (see [`CHECKED`]). Every command names the whole workspace, so that the features of the dependencies are the
+//! same in each; only xtask is tested as it runs, since its dependencies are there already.
 
 use crate::{
     bundle, bundle::Bundled, command, libtorch, places::Places, python, steps::Steps, system,
@@ -22,6 +23,12 @@ pub struct Options {
     quick: bool,
 }
 
+/// How everything but the bundles is built; the file says why.
+const CHECKED: [&str; 3] = ["--release", "--config", CHECKED_FILE];
+const CHECKED_FILE: &str = ".cargo/checked.toml";
+/// The program that runs this is built by `cargo xtask` itself.
+const WITHOUT_XTASK: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+
 /// The Python host and what it needs, pinned: a new host is a change to be looked at, not a surprise.
 const HOST_PACKAGES: &[&str] = &["numpy==2.4.6", "pedalboard==0.9.26"];
 
@@ -37,18 +44,25 @@ pub fn test(places: &Places, options: Options) -> Result<()> {
         rust_components()?;
         libtorch::ensure(places)
     })?;
-    let cargo = |args: &[&str]| {
+    let cargo = |task: &str| {
         let mut cargo = command::cargo(&places.root);
-        cargo.args(args).env("LIBTORCH", &torch);
+        cargo.arg(task).env("LIBTORCH", &torch);
+        cargo
+    };
+    let checked = |task: &str| {
+        let mut cargo = cargo(task);
+        cargo.args(CHECKED);
         cargo
     };
 
     steps.step("format", || {
-        command::run(&mut cargo(&["fmt", "--all", "--check"]))
+        command::run(cargo("fmt").args(["--all", "--check"]))
+    })?;
+    steps.step("tests of xtask", || {
+        command::run(cargo("test").args(["--package", "xtask"]))
     })?;
     steps.step("lints", || {
-        command::run(&mut cargo(&[
-            "clippy",
+        command::run(checked("clippy").args([
             "--workspace",
             "--all-targets",
             "--",
@@ -58,32 +72,28 @@ pub fn test(places: &Places, options: Options) -> Result<()> {
     })?;
     if options.quick {
         steps.step("tests in the crates", || {
-            command::run(for_tests(
-                &mut cargo(&[
-                    "test",
-                    "--workspace",
-                    "--exclude",
-                    "mien-tests",
-                    "--exclude",
-                    "mien-window",
-                ]),
-                &torch,
-            ))
+            let mut command = checked("test");
+            command.args(WITHOUT_XTASK);
+            command.args(["--exclude", "mien-tests", "--exclude", "mien-window"]);
+            command::run(for_tests(&mut command, &torch))
         })?;
         println!("\n{}", steps.table());
         return Ok(());
     }
     steps.step("docs", || {
-        command::run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+        let mut command = checked("doc");
+        command.args(["--workspace", "--no-deps"]);
+        command::run(command.env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     let bundled = steps.step("bundles", || bundle::bundle(places))?;
-    steps.step("tests", || {
-        command::run(with_bundles(
-            for_tests(&mut cargo(&["test", "--workspace"]), &torch),
-            &bundled,
-        ))
-    })?;
-    realtime_sanitizer(&mut steps, places, &torch, &bundled, cargo)?;
+    let test = || {
+        let mut command = checked("test");
+        command.args(WITHOUT_XTASK);
+        with_bundles(for_tests(&mut command, &torch), &bundled);
+        command
+    };
+    steps.step("tests", || command::run(&mut test()))?;
+    realtime_sanitizer(&mut steps, places, test)?;
     python_host(&mut steps, places, &bundled)?;
     println!("\n{}", steps.table());
     Ok(())
@@ -93,9 +103,7 @@ pub fn test(places: &Places, options: Options) -> Result<()> {
 fn realtime_sanitizer(
     steps: &mut Steps,
     places: &Places,
-    torch: &Path,
-    bundled: &Bundled,
-    cargo: impl Fn(&[&str]) -> Command,
+    test: impl Fn() -> Command,
 ) -> Result<()> {
     const NAME: &str = "realtime sanitizer";
     if !places.root.join("tests/tests/rtsan.rs").exists() {
@@ -108,11 +116,12 @@ fn realtime_sanitizer(
         return Ok(());
     }
     steps.step(NAME, || {
-        let mut command = cargo(&["test", "--workspace", "--test", "rtsan"]);
+        let mut command = test();
+        command.args(["--test", "rtsan"]);
         command
             .env("RTSAN_ENABLE", "1")
             .env("RTSAN_LIB_PATH", &library);
-        command::run(with_bundles(for_tests(&mut command, torch), bundled))
+        command::run(&mut command)
     })
 }
 
@@ -231,6 +240,27 @@ mod tests {
         };
         assert_eq!(set("MIEN_BUNDLED"), Some("/t/bundled".as_ref()));
         assert_eq!(set("MIEN_ENGINE"), None);
+    }
+
+    /// A new package would be tested without debug assertions, and nobody would notice.
+    #[test]
+    fn all_packages_of_the_workspace_are_checked() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let checked = std::fs::read_to_string(root.join(CHECKED_FILE)).unwrap();
+        let metadata = command::cargo(root)
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .output()
+            .unwrap();
+        let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        assert!(packages.len() > 9, "{packages:?}");
+        for package in packages {
+            let name = package["name"].as_str().unwrap();
+            let section = format!("[profile.release.package.{name}]\n");
+            let own = checked.split(&section).nth(1).unwrap_or_default();
+            let own = own.split('[').next().unwrap();
+            assert!(own.contains("debug-assertions = true"), "{name}");
+        }
     }
 
     #[test]
