@@ -124,6 +124,15 @@ impl VocoderRun<'_> {
         );
         let mut mean = WeightMean::new(c.ema, named());
         let path = self.folder.join(CHECKPOINT);
+        let save = |step: u64, mean: &WeightMean, adams: [&AdamW; 2]| {
+            let mut all = checkpoint::prefixed("live", named());
+            all.extend(checkpoint::prefixed("ema", mean.named()));
+            let adversary = checkpoint::named(&adversary_store);
+            all.extend(checkpoint::prefixed("adversary", adversary));
+            all.extend(adams.iter().flat_map(|adam| adam.state()));
+            all.push(("step".into(), Tensor::from(step as i64)));
+            checkpoint::write(&path, &all)
+        };
         let mut step = 0;
         if path.is_file() {
             let saved = checkpoint::read(&path)?;
@@ -139,10 +148,7 @@ impl VocoderRun<'_> {
             mean = WeightMean::new(c.ema, named());
             if total == 0 {
                 // The pack's vocoder as it is.
-                let mut all = checkpoint::prefixed("live", named());
-                all.extend(checkpoint::prefixed("ema", mean.named()));
-                all.push(("step".into(), Tensor::from(0_i64)));
-                checkpoint::write(&path, &all)?;
+                save(step, &mean, [&adam, &adversary_adam])?;
                 return Ok(true);
             }
         }
@@ -217,16 +223,8 @@ impl VocoderRun<'_> {
             step += 1;
             session.record(step, rate, norm, &values)?;
             if session.due() || step == total || session.over() {
-                let mut all = checkpoint::prefixed("live", named());
-                all.extend(checkpoint::prefixed("ema", mean.named()));
-                all.extend(checkpoint::prefixed(
-                    "adversary",
-                    checkpoint::named(&adversary_store),
-                ));
-                all.extend(if playing { fine.state() } else { adam.state() });
-                all.extend(adversary_adam.state());
-                all.push(("step".into(), Tensor::from(step as i64)));
-                checkpoint::write(&path, &all)?;
+                let own = if playing { &fine } else { &adam };
+                save(step, &mean, [own, &adversary_adam])?;
             }
         }
         session.finish();
