@@ -1,6 +1,7 @@
 //! The plugin in a CLAP host, with the toy engine. The allocation guard is on: an allocation in
 //! `process` ends the program.
 
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mien_host::RenderMode::{Offline, Realtime};
@@ -19,6 +20,33 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 const RATES: [u32; 6] = [22_050, 44_100, 47_952, 48_000, 96_000, 192_000];
+
+/// All tests here would pass without the guard, which two dependencies leave out when they are built without debug assertions.
+#[test]
+fn the_allocation_guard_ends_the_program() {
+    const CHILD: &str = "MIEN_ALLOCATE_IN_VAIN";
+    let child = std::env::var(CHILD);
+    if let Ok(forbidden) = child {
+        let allocate = || drop(std::hint::black_box(Vec::<u8>::with_capacity(12_345)));
+        match forbidden.as_str() {
+            "yes" => nice_assert_no_alloc::assert_no_alloc(allocate),
+            _ => allocate(),
+        }
+        return;
+    }
+    let _alone = alone();
+    let run = |forbidden: &str| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_allocation_guard_ends_the_program"])
+            .env(CHILD, forbidden)
+            .output()
+            .unwrap()
+    };
+    assert!(run("no").status.success());
+    let ended = run("yes");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("12345"), "{said}");
+}
 
 #[test]
 fn lists_every_parameter() {
