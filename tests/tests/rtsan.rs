@@ -8,10 +8,38 @@
 //!
 //! Without these variables it is an ordinary live run.
 
+use std::process::Command;
+
 use mien_host::RenderMode::{Offline, Realtime};
 use mien_tests::host::Speed::Realtime as Paced;
 use mien_tests::sound::{rms, sine};
 use mien_tests::{Host, toy};
+
+/// Of `cargo xtask test`, which runs this file once with the sanitizer and once without.
+const ENABLED: &str = "RTSAN_ENABLE";
+
+#[rtsan_standalone::nonblocking]
+fn allocates() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(12_345)));
+}
+
+/// The other test would pass without the sanitizer.
+#[test]
+fn the_sanitizer_ends_a_program_that_allocates() {
+    const CHILD: &str = "MIEN_ALLOCATE_IN_VAIN";
+    if std::env::var_os(CHILD).is_some() {
+        allocates();
+        return;
+    }
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_sanitizer_ends_a_program_that_allocates"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let found = ended.status.code() == Some(43) && said.contains("malloc");
+    assert_eq!(found, std::env::var_os(ENABLED).is_some(), "{said}");
+}
 
 #[test]
 fn the_audio_thread_does_nothing_that_can_wait() {
