@@ -240,7 +240,7 @@ impl LoadedPack {
         let mut store = VarStore::new(Device::Cpu);
         let root = store.root();
         let config = card.networks.clone();
-        let mut encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
+        let mut encoder = ContentEncoder::new(&(&root / "content"), &config);
         let mut generator = Generator::new(&(&root / "generator"), &config);
         let mut vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         fill(&mut store, &tensors).with_context(|| format!("the pack {path:?}"))?;
@@ -362,6 +362,11 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
         (0..=4096).contains(&config.codes),
         "its content has {} codes",
         config.codes
+    );
+    ensure!(
+        (0.0..=10.0).contains(&config.code_softness),
+        "its codes are {} soft",
+        config.code_softness
     );
     ensure!(
         (1..=1024).contains(&config.voice),

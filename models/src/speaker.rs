@@ -176,7 +176,7 @@ mod tests {
         }
         let store = VarStore::new(Device::Cpu);
         let root = store.root();
-        let _encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
+        let _encoder = ContentEncoder::new(&(&root / "content"), &config);
         let _generator = Generator::new(&(&root / "generator"), &config);
         let _vocoder = Vocoder::new(&(&root / "vocoder"), &config);
         let _instant = instant.then(|| InstantVoice::new(&root, &config));

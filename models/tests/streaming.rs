@@ -53,10 +53,11 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
 fn attention_gives_the_same_for_every_chunking() {
     let _guard = tch::no_grad_guard();
     tch::manual_seed(6);
-    let mut shape = NetworkConfig::default().content;
+    let mut config = NetworkConfig::default();
+    let shape = &mut config.content;
     (shape.attention_heads, shape.attention_window) = (4, 25);
     let mut store = VarStore::new(Device::Cpu);
-    let encoder = ContentEncoder::new(&store.root(), &shape, 0);
+    let encoder = ContentEncoder::new(&store.root(), &config);
     stir(&store);
     store.freeze();
     let mel = random(&[1, FRAMES, MEL]) * 0.3;
@@ -77,9 +78,12 @@ fn attention_gives_the_same_for_every_chunking() {
 fn codes_are_chosen_alike_for_every_chunking() {
     let _guard = tch::no_grad_guard();
     tch::manual_seed(7);
-    let shape = NetworkConfig::default().content;
+    let config = NetworkConfig {
+        codes: 100,
+        ..NetworkConfig::default()
+    };
     let mut store = VarStore::new(Device::Cpu);
-    let encoder = ContentEncoder::new(&store.root(), &shape, 100);
+    let encoder = ContentEncoder::new(&store.root(), &config);
     stir(&store);
     store.freeze();
     let mel = random(&[1, FRAMES, MEL]) * 0.3;
@@ -103,13 +107,41 @@ fn codes_are_chosen_alike_for_every_chunking() {
 }
 
 #[test]
+fn soft_codes_give_the_same_for_every_chunking() {
+    let _guard = tch::no_grad_guard();
+    tch::manual_seed(7);
+    let config = NetworkConfig {
+        codes: 100,
+        code_softness: 0.05,
+        ..NetworkConfig::default()
+    };
+    let mut store = VarStore::new(Device::Cpu);
+    let encoder = ContentEncoder::new(&store.root(), &config);
+    stir(&store);
+    store.freeze();
+    let mel = random(&[1, FRAMES, MEL]) * 0.3;
+    let whole = encoder.encode(&mel);
+    let book = encoder.codebook().unwrap();
+    assert!(!whole.equal(&book.look_up(&book.nearest(&whole))));
+    let mut rng = StdRng::seed_from_u64(4);
+    for _ in 0..5 {
+        let mut state = encoder.state(1, &mel);
+        for (from, length) in chunks(&mut rng) {
+            let part = encoder.forward(&mel.narrow(1, from, length), &mut state);
+            let error = largest_difference(&part, &whole.narrow(1, from, length));
+            assert!(error < 1e-4, "{error} at {from}");
+        }
+    }
+}
+
+#[test]
 fn every_network_gives_the_same_for_every_chunking() {
     let _guard = tch::no_grad_guard();
     tch::manual_seed(5);
     let config = NetworkConfig::default();
     let mut store = VarStore::new(Device::Cpu);
     let root = store.root();
-    let encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
+    let encoder = ContentEncoder::new(&(&root / "content"), &config);
     let generator = Generator::new(&(&root / "generator"), &config);
     let vocoder = Vocoder::new(&(&root / "vocoder"), &config);
     let adapter = EmotionAdapter::new(&(&root / "emotion"), &config);
@@ -176,7 +208,7 @@ fn random_pack(folder: &std::path::Path) -> std::path::PathBuf {
 fn random_pack_of(folder: &std::path::Path, config: &NetworkConfig) -> std::path::PathBuf {
     let store = VarStore::new(Device::Cpu);
     let root = store.root();
-    let _encoder = ContentEncoder::new(&(&root / "content"), &config.content, config.codes);
+    let _encoder = ContentEncoder::new(&(&root / "content"), config);
     let _generator = Generator::new(&(&root / "generator"), config);
     let _vocoder = Vocoder::new(&(&root / "vocoder"), config);
     stir(&store);

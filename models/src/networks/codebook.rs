@@ -11,11 +11,13 @@ use super::CONTENT;
 pub struct Codebook {
     /// `[codes, CONTENT]`.
     entries: Tensor,
+    /// See [`Codebook::quantise`].
+    softness: f64,
 }
 
 impl Codebook {
-    /// So many random entries below `path`.
-    pub fn new(path: &Path, codes: i64) -> Self {
+    /// So many random entries below `path`. `softness`: see [`Self::quantise`].
+    pub fn new(path: &Path, codes: i64, softness: f64) -> Self {
         // About as large as the content that they are to stand for.
         let spread = Init::Randn {
             mean: 0.0,
@@ -23,6 +25,7 @@ impl Codebook {
         };
         Self {
             entries: path.var("entries", &[codes, CONTENT], spread),
+            softness,
         }
     }
 
@@ -41,9 +44,22 @@ impl Codebook {
         Tensor::embedding(&self.entries, codes, -1, false, false)
     }
 
+    /// How near each vector is to each entry, `[…, CONTENT]` → `[…, codes]`: minus half the squared distance a value of
+    /// content, but for what is the same for all entries. The entries get no gradient.
+    pub fn nearness(&self, raw: &Tensor) -> Tensor {
+        nearness(&self.entries.detach(), raw) / CONTENT as f64
+    }
+
     /// The entry nearest to each vector, `[…, CONTENT]`. Its gradient goes to the vector as if it were
     /// that vector itself (straight-through); the entries get none.
+    ///
+    /// With a softness above 0 the mean of the entries, weighted by the softmax of their nearness, divided by the softness: what
+    /// lies between two codes is no longer one of them, and the gradient is the true one.
     pub fn quantise(&self, raw: &Tensor) -> Tensor {
+        if self.softness > 0.0 {
+            let shares = (self.nearness(raw) / self.softness).softmax(-1, Kind::Float);
+            return shares.matmul(&self.entries.detach());
+        }
         let entry = self.look_up(&self.nearest(raw)).detach();
         if raw.requires_grad() {
             // The difference is zero and carries the gradient; in this order the sum is the entry to the bit.
@@ -56,13 +72,74 @@ impl Codebook {
 
 /// Row of `entries` `[codes, values]` nearest to each vector, `[…, values]` → `[…]`.
 pub(crate) fn nearest(entries: &Tensor, vectors: &Tensor) -> Tensor {
-    no_grad(|| {
-        // The squared distance without the vector's own square, which is the same for all entries.
-        let squares = entries
-            .square()
-            .sum_dim_intlist([-1].as_slice(), false, Kind::Float);
-        vectors
-            .linear(entries, Some(squares * -0.5))
-            .argmax(-1, false)
-    })
+    no_grad(|| nearness(entries, vectors).argmax(-1, false))
+}
+
+/// Minus half the squared distance, without the vector's own square, which is the same for all entries.
+fn nearness(entries: &Tensor, vectors: &Tensor) -> Tensor {
+    let squares = entries
+        .square()
+        .sum_dim_intlist([-1].as_slice(), false, Kind::Float);
+    vectors.linear(entries, Some(squares * -0.5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+    use tch::nn::VarStore;
+
+    const LIKE: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    fn book(softness: f64) -> (VarStore, Codebook) {
+        tch::manual_seed(3);
+        let store = VarStore::new(Device::Cpu);
+        let book = Codebook::new(&store.root(), 9, softness);
+        (store, book)
+    }
+
+    #[test]
+    fn hardly_soft_codes_are_the_nearest_ones() {
+        let (_store, hard) = book(0.0);
+        let (_store, soft) = book(1e-4);
+        let raw = Tensor::randn([2, 30, CONTENT], LIKE);
+        assert!(
+            soft.quantise(&raw)
+                .allclose(&hard.quantise(&raw), 1e-4, 1e-4, false)
+        );
+    }
+
+    #[test]
+    fn the_softer_the_nearer_to_the_middle_of_all_codes() {
+        let raw = Tensor::randn([200, CONTENT], LIKE);
+        let apart = |softness| {
+            let (_store, book) = book(softness);
+            let middle = book.entries().mean_dim([0].as_slice(), false, Kind::Float);
+            (book.quantise(&raw) - middle)
+                .square()
+                .mean(Kind::Float)
+                .double_value(&[])
+        };
+        let apart = [0.0, 0.05, 0.5, 50.0].map(apart);
+        assert!(apart.windows(2).all(|pair| pair[1] < pair[0]), "{apart:?}");
+        assert!(apart[3] < 1e-3, "{apart:?}");
+        // Half way between two codes there is as much of the one as of the other.
+        let (_store, book) = book(0.02);
+        let between = (book.entries().get(0) + book.entries().get(1)) * 0.5;
+        let shares = (book.nearness(&between) / 0.02).softmax(-1, Kind::Float);
+        let shares = Vec::<f32>::try_from(&shares).unwrap();
+        assert!(
+            (shares[0] - shares[1]).abs() < 1e-4 && shares[0] > 0.4,
+            "{shares:?}"
+        );
+    }
+
+    #[test]
+    fn soft_codes_hand_gradients_to_the_content_alone() {
+        let (_store, book) = book(0.1);
+        let raw = Tensor::randn([30, CONTENT], LIKE).set_requires_grad(true);
+        book.quantise(&raw).square().sum(Kind::Float).backward();
+        assert!(raw.grad().abs().max().double_value(&[]) > 0.0);
+        assert!(!book.entries().grad().defined());
+    }
 }

@@ -3,8 +3,8 @@
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::{CONTENT, CONTENT_MEL, Codebook};
-use crate::nn::{ConvNeXtConfig, Linear, Trunk, TrunkState};
+use super::{CONTENT, CONTENT_MEL, Codebook, NetworkConfig};
+use crate::nn::{Linear, Trunk, TrunkState};
 
 /// Causal encoder from log mel frames to a narrow content vector. Its output at frame `t` tells
 /// the content of frame `t − LOOK_AHEAD`.
@@ -21,13 +21,15 @@ pub struct ContentEncoder {
 pub struct ContentState(TrunkState);
 
 impl ContentEncoder {
-    /// A fresh encoder below `path`, whose content is one of so many `codes` (0: any vector).
-    pub fn new(path: &Path, config: &ConvNeXtConfig, codes: i64) -> Self {
+    /// A fresh encoder below `path`.
+    pub fn new(path: &Path, networks: &NetworkConfig) -> Self {
+        let (config, codes) = (&networks.content, networks.codes);
         Self {
             input: Linear::new(&(path / "input"), CONTENT_MEL, config.width, 1.0),
             trunk: Trunk::new(&(path / "trunk"), config, None),
             bottleneck: Linear::new(&(path / "bottleneck"), config.width, CONTENT, 1.0),
-            codebook: (codes > 0).then(|| Codebook::new(&(path / "codes"), codes)),
+            codebook: (codes > 0)
+                .then(|| Codebook::new(&(path / "codes"), codes, networks.code_softness)),
         }
     }
 
@@ -94,19 +96,25 @@ impl ContentEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::networks::{MEL, NetworkConfig};
+    use crate::networks::MEL;
+    use crate::nn::ConvNeXtConfig;
     use tch::nn::VarStore;
     use tch::{Device, Kind};
 
     fn encoder(codes: i64) -> (VarStore, ContentEncoder) {
         tch::manual_seed(8);
-        let config = ConvNeXtConfig {
+        let content = ConvNeXtConfig {
             width: 24,
             dilations: vec![1, 2],
             ..NetworkConfig::default().content
         };
+        let networks = NetworkConfig {
+            content,
+            codes,
+            ..NetworkConfig::default()
+        };
         let store = VarStore::new(Device::Cpu);
-        let encoder = ContentEncoder::new(&(store.root() / "content"), &config, codes);
+        let encoder = ContentEncoder::new(&(store.root() / "content"), &networks);
         (store, encoder)
     }
 

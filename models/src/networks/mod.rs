@@ -56,6 +56,8 @@ pub struct NetworkConfig {
     pub content: ConvNeXtConfig,
     /// Vectors that a frame of content may be (a [`Codebook`]'s); 0: any.
     pub codes: i64,
+    /// How far a frame of content may lie between codes; 0: on one (see [`Codebook::quantise`]).
+    pub code_softness: f64,
     /// Generator.
     pub generator: ConvNeXtConfig,
     /// Vocoder.
@@ -79,6 +81,7 @@ impl Default for NetworkConfig {
                 ..ConvNeXtConfig::default()
             },
             codes: 0,
+            code_softness: 0.0,
             generator: ConvNeXtConfig {
                 width: 192,
                 expansion: 3,

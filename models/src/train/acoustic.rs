@@ -69,7 +69,7 @@ impl AcousticNetworks {
             stdev: 0.3,
         };
         let fresh = Self {
-            encoder: ContentEncoder::new(&(&root / "content"), &networks.content, networks.codes),
+            encoder: ContentEncoder::new(&(&root / "content"), networks),
             generator: Generator::new(&(&root / "generator"), networks),
             voices: root.var("voices", &[speakers as i64, networks.voice], table),
             teacher_head: Linear::new(

@@ -203,7 +203,7 @@ mod tests {
     fn book(codes: i64) -> (VarStore, Codebook) {
         tch::manual_seed(4);
         let store = VarStore::new(Device::Cpu);
-        let book = Codebook::new(&store.root(), codes);
+        let book = Codebook::new(&store.root(), codes, 0.0);
         (store, book)
     }
 

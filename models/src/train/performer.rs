@@ -72,7 +72,7 @@ impl GameNetworks {
         let mut base = VarStore::new(device);
         let root = base.root();
         let networks = &card.networks;
-        let encoder = ContentEncoder::new(&(&root / "content"), &networks.content, networks.codes);
+        let encoder = ContentEncoder::new(&(&root / "content"), networks);
         let generator = Generator::new(&(&root / "generator"), &card.networks);
         let instant = InstantVoice::new(&root, &card.networks);
         pack::fill(&mut base, &voices).with_context(|| format!("the pack {path:?}"))?;

@@ -219,9 +219,9 @@ mod tests {
     fn another_encoder_and_other_settings_are_something_else_to_learn_from() {
         tch::manual_seed(7);
         let store = VarStore::new(Device::Cpu);
-        let shape = NetworkConfig::default().content;
+        let networks = NetworkConfig::default();
         let encoders =
-            ["a", "b"].map(|name| ContentEncoder::new(&(store.root() / name), &shape, 0));
+            ["a", "b"].map(|name| ContentEncoder::new(&(store.root() / name), &networks));
         let config = TrainConfig::default();
         let of = |config: &TrainConfig, i: usize| {
             learned_from(config, &encoders[i], (3, 500.0), Device::Cpu).unwrap()
