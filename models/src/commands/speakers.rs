@@ -155,9 +155,10 @@ impl Speech {
             seed: config.data.seed,
             ..Course::default()
         };
-        // Of few speakers all that is there is asked about, or a handful of crops would tell little.
+        // Of few speakers all that is there is asked about, every recording in its turn, or a handful of crops would tell little.
         let few = Course {
             ask: usize::MAX,
+            turns: speaker_leak::SPLIT,
             ..course
         };
         let groups = [

@@ -26,7 +26,7 @@ const CROP: usize = 250;
 /// Most crops' length of a speaker to learn from, in frames.
 const LEARN: usize = 6000;
 /// One recording in so many is asked about.
-const SPLIT: usize = 5;
+pub const SPLIT: usize = 5;
 const BATCH: usize = 64;
 const WIDTH: i64 = 256;
 
@@ -39,6 +39,8 @@ pub struct Course {
     pub steps: u64,
     /// Most crops' length that it is asked about of a speaker, in frames.
     pub ask: usize,
+    /// Classifiers, 1 to [`SPLIT`], each asked about other recordings and trained afresh on the rest.
+    pub turns: usize,
 }
 
 impl Default for Course {
@@ -47,6 +49,7 @@ impl Default for Course {
             seed: 1,
             steps: 1000,
             ask: 2000,
+            turns: 1,
         }
     }
 }
@@ -58,7 +61,7 @@ pub struct Leak {
     pub speakers: usize,
     /// Speakers that had too little speech to be among them.
     pub left_out: usize,
-    /// Crops it was asked about.
+    /// Crops that were asked about.
     pub crops: usize,
     /// Share named rightly.
     pub right: f64,
@@ -98,16 +101,27 @@ pub struct Speaker {
 /// One speaker's frames, `[frames, values]`, crops being cut from either side.
 #[derive(Debug)]
 struct Spoken {
-    corpus: String,
     learn: Tensor,
     ask: Tensor,
 }
 
-/// A speaker's recordings: those to learn from and those to be asked about, by sorted keys.
-pub fn split(keys: &[String]) -> (Vec<&String>, Vec<&String>) {
+/// What was said of one speaker's crops.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    crops: usize,
+    right: usize,
+    /// Named as somebody of the right corpus.
+    corpus: usize,
+    /// Named rightly, were only the right corpus there to choose from.
+    within: usize,
+}
+
+/// A speaker's recordings: those to learn from and those to be asked about, by sorted keys. `turn`: which of the
+/// [`SPLIT`] ways; each recording is asked about in one of them.
+pub fn split(keys: &[String], turn: usize) -> (Vec<&String>, Vec<&String>) {
     let mut sorted: Vec<&String> = keys.iter().collect();
     sorted.sort();
-    let asked = |i: usize| i % SPLIT == SPLIT / 2;
+    let asked = |i: usize| i % SPLIT == (SPLIT / 2 + turn) % SPLIT;
     let pick = |ask: bool| {
         let own = sorted.iter().enumerate().filter(|(i, _)| asked(*i) == ask);
         own.map(|(_, k)| *k).collect()
@@ -124,12 +138,8 @@ pub fn measure(
     name: &str,
     speakers: &[Speaker],
     look: impl Fn(&str) -> Option<Tensor>,
-    (folder, deadline): (&Path, Option<Instant>),
-    Course {
-        seed,
-        steps,
-        ask: most,
-    }: Course,
+    run: (&Path, Option<Instant>),
+    course: Course,
 ) -> Result<Leak> {
     let gather = |keys: &[&String], most: usize| {
         let mut pieces = Vec::new();
@@ -147,19 +157,44 @@ pub fn measure(
         let length = (frames.min(most)) as i64;
         (length >= CROP as i64).then(|| all.narrow(0, 0, length))
     };
-    let spoken = |speaker: &Speaker| {
-        let (learn, ask) = split(&speaker.recordings);
-        Some(Spoken {
-            corpus: speaker.corpus.clone(),
-            learn: gather(&learn, LEARN)?,
-            ask: gather(&ask, most)?,
-        })
+    let spoken = |speaker: &Speaker| -> Option<Vec<Spoken>> {
+        let turn = |turn: usize| {
+            let (learn, ask) = split(&speaker.recordings, turn);
+            Some(Spoken {
+                learn: gather(&learn, LEARN)?,
+                ask: gather(&ask, course.ask)?,
+            })
+        };
+        // Only who can be asked about in every turn is among the speakers.
+        (0..course.turns.clamp(1, SPLIT)).map(turn).collect()
     };
-    let spoken: Vec<Spoken> = speakers.iter().filter_map(spoken).collect();
+    let (corpora, turns): (Vec<&str>, Vec<Vec<Spoken>>) = speakers
+        .iter()
+        .filter_map(|s| Some((s.corpus.as_str(), spoken(s)?)))
+        .unzip();
     ensure!(
-        spoken.len() > 1,
+        corpora.len() > 1,
         "the leak needs two speakers with 2.5 s of speech in a fifth of their recordings"
     );
+    let mut tallies = vec![Tally::default(); corpora.len()];
+    for turn in 0..turns[0].len() {
+        let spoken: Vec<&Spoken> = turns.iter().map(|own| &own[turn]).collect();
+        let name = match turn {
+            0 => name.to_owned(),
+            _ => format!("{name}-{}", turn + 1),
+        };
+        let classifier = learn(&name, &spoken, run, course)?;
+        ask(&classifier, &spoken, &corpora, &mut tallies);
+    }
+    Ok(sum_up(&tallies, &corpora, speakers.len()))
+}
+
+fn learn(
+    name: &str,
+    spoken: &[&Spoken],
+    (folder, deadline): (&Path, Option<Instant>),
+    Course { seed, steps, .. }: Course,
+) -> Result<Classifier> {
     let store = VarStore::new(Device::Cpu);
     let classifier = Classifier::new(&store, spoken[0].learn.size()[1], spoken.len() as i64);
     let settings = OptimizerConfig {
@@ -189,44 +224,47 @@ pub fn measure(
         session.record(adam.step, rate, norm, &[loss.double_value(&[])])?;
     }
     session.finish();
-    let left_out = speakers.len() - spoken.len();
-    Ok(ask(&classifier, &spoken, left_out))
+    Ok(classifier)
 }
 
-fn ask(classifier: &Classifier, spoken: &[Spoken], left_out: usize) -> Leak {
-    let (mut right, mut crops, mut most) = (0, 0, 0);
-    let (mut balanced, mut corpus, mut within, mut within_chance) = (0.0, 0.0, 0.0, 0.0);
+/// Adds to `tallies` what the classifier says of each speaker's crops; the corpora are those of the speakers.
+fn ask(classifier: &Classifier, spoken: &[&Spoken], corpora: &[&str], tallies: &mut [Tally]) {
     for (who, own) in spoken.iter().enumerate() {
         let count = own.ask.size()[0] / CROP as i64;
         let cut = own.ask.narrow(0, 0, count * CROP as i64);
         let cut = cut.to_kind(Kind::Float).reshape([count, CROP as i64, -1]);
         let logits = no_grad(|| classifier.logits(&cut));
-        let same: Vec<bool> = spoken.iter().map(|s| s.corpus == own.corpus).collect();
+        let same: Vec<bool> = corpora.iter().map(|c| *c == corpora[who]).collect();
         let same = Tensor::from_slice(&same);
         let named = logits.argmax(-1, false);
         let among = logits.masked_fill(&same.logical_not(), f64::NEG_INFINITY);
-        let count_true = |t: Tensor| t.sum(Kind::Int64).int64_value(&[]);
-        let share = |t: Tensor| count_true(t) as f64 / count as f64;
-        let hits = count_true(named.eq(who as i64));
-        right += hits;
-        crops += count;
-        most = most.max(count);
-        balanced += hits as f64 / count as f64;
-        corpus += share(same.index_select(0, &named));
-        within += share(among.argmax(-1, false).eq(who as i64));
-        within_chance += 1.0 / count_true(same) as f64;
+        let count_true = |t: Tensor| t.sum(Kind::Int64).int64_value(&[]) as usize;
+        let tally = &mut tallies[who];
+        tally.crops += count as usize;
+        tally.right += count_true(named.eq(who as i64));
+        tally.corpus += count_true(same.index_select(0, &named));
+        tally.within += count_true(among.argmax(-1, false).eq(who as i64));
     }
-    let speakers = spoken.len() as f64;
+}
+
+fn sum_up(tallies: &[Tally], corpora: &[&str], asked_for: usize) -> Leak {
+    let speakers = tallies.len() as f64;
+    let mean = |share: &dyn Fn(usize) -> f64| (0..tallies.len()).map(share).sum::<f64>() / speakers;
+    let of = |count: usize, who: usize| count as f64 / tallies[who].crops as f64;
+    let crops: usize = tallies.iter().map(|t| t.crops).sum();
+    let right: usize = tallies.iter().map(|t| t.right).sum();
+    let most = tallies.iter().map(|t| t.crops).max().unwrap_or(0);
+    let fellows = |who: usize| corpora.iter().filter(|c| **c == corpora[who]).count();
     Leak {
-        speakers: spoken.len(),
-        left_out,
-        crops: crops as usize,
+        speakers: tallies.len(),
+        left_out: asked_for - tallies.len(),
+        crops,
         right: right as f64 / crops as f64,
-        balanced: balanced / speakers,
+        balanced: mean(&|who| of(tallies[who].right, who)),
         majority: most as f64 / crops as f64,
-        corpus: corpus / speakers,
-        within: within / speakers,
-        within_chance: within_chance / speakers,
+        corpus: mean(&|who| of(tallies[who].corpus, who)),
+        within: mean(&|who| of(tallies[who].within, who)),
+        within_chance: mean(&|who| 1.0 / fellows(who) as f64),
     }
 }
 
@@ -272,11 +310,15 @@ mod tests {
     #[test]
     fn recordings_are_split_without_overlap_in_any_order() {
         let keys: Vec<String> = (0..23).map(|i| format!("k{i:02}")).collect();
-        let (learn, ask) = split(&keys);
+        let (learn, ask) = split(&keys, 0);
         assert_eq!((learn.len(), ask.len()), (18, 5));
         assert!(learn.iter().all(|k| !ask.contains(k)));
         let reversed: Vec<String> = keys.iter().rev().cloned().collect();
-        assert_eq!(split(&reversed).1, ask);
+        assert_eq!(split(&reversed, 0).1, ask);
+        // Each recording has its turn once.
+        let mut all: Vec<&String> = (0..SPLIT).flat_map(|turn| split(&keys, turn).1).collect();
+        all.sort();
+        assert!(all.iter().copied().eq(&keys));
     }
 
     /// Two corpora of two speakers. Each corpus has its mark on one value, each speaker on another.
@@ -362,6 +404,35 @@ mod tests {
             measure("leak", &speakers, look, at, course).unwrap().crops
         };
         assert_eq!((crops(260), crops(520)), (4, 8));
+    }
+
+    /// In five turns each of the five recordings a speaker has is asked about, by a classifier of its own that did not hear it.
+    #[test]
+    fn in_all_turns_every_recording_is_asked_about() {
+        tch::manual_seed(7);
+        let (speakers, seen) = speakers();
+        let folder = tempfile::tempdir().unwrap();
+        let at = (folder.path(), None);
+        // Each recording has a mark of its own and nothing of the speaker: only who had heard it could name its speaker.
+        let marked = |key: &str| {
+            let own = seen.keys().position(|k| k == key)? as i64;
+            let mark = Tensor::from(own).one_hot(20).to_kind(Kind::Float);
+            Some(mark.unsqueeze(0).repeat([260, 1]) * 3.0)
+        };
+        let course = |steps, turns| Course {
+            steps,
+            turns,
+            ..Course::default()
+        };
+        let one = measure("marked", &speakers, marked, at, course(30, 1)).unwrap();
+        let all = measure("marked", &speakers, marked, at, course(30, SPLIT)).unwrap();
+        assert_eq!((one.crops, all.crops), (4, 20));
+        assert!(all.times_chance() < 2.5, "{all:?}");
+        let shown = |key: &str| Some(seen[key].narrow(1, 2, 3));
+        let found = measure("shown", &speakers, shown, at, course(80, 2)).unwrap();
+        assert_eq!((found.crops, found.right), (8, 1.0), "{found:?}");
+        let written = |name: &str| folder.path().join(name).is_file();
+        assert!(written("shown.csv") && written("shown-2.csv") && !written("shown-3.csv"));
     }
 
     #[test]
