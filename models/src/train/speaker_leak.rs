@@ -6,6 +6,7 @@
 //! room and microphone: who names the corpus alone, and guesses among its speakers, is right more often
 //! than chance as many times as there are corpora.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -105,6 +106,9 @@ struct Spoken {
     ask: Tensor,
 }
 
+/// What the classifiers see of one speaker's recordings, looked at once for all turns.
+type Heard = HashMap<String, Option<Tensor>>;
+
 /// What was said of one speaker's crops.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
@@ -141,16 +145,19 @@ pub fn measure(
     run: (&Path, Option<Instant>),
     course: Course,
 ) -> Result<Leak> {
-    let gather = |keys: &[&String], most: usize| {
+    let gather = |heard: &mut Heard, keys: &[&String], most: usize| {
         let mut pieces = Vec::new();
         let mut frames = 0;
         for key in keys {
             if frames >= most {
                 break;
             }
-            if let Some(piece) = no_grad(|| look(key)) {
+            let piece = heard
+                .entry((*key).clone())
+                .or_insert_with(|| Some(no_grad(|| look(key))?.to_kind(Kind::Half)));
+            if let Some(piece) = piece {
                 frames += piece.size()[0] as usize;
-                pieces.push(piece.to_kind(Kind::Half));
+                pieces.push(piece.shallow_clone());
             }
         }
         let all = (!pieces.is_empty()).then(|| Tensor::cat(&pieces, 0))?;
@@ -158,11 +165,12 @@ pub fn measure(
         (length >= CROP as i64).then(|| all.narrow(0, 0, length))
     };
     let spoken = |speaker: &Speaker| -> Option<Vec<Spoken>> {
+        let mut heard = Heard::new();
         let turn = |turn: usize| {
             let (learn, ask) = split(&speaker.recordings, turn);
             Some(Spoken {
-                learn: gather(&learn, LEARN)?,
-                ask: gather(&ask, course.ask)?,
+                learn: gather(&mut heard, &learn, LEARN)?,
+                ask: gather(&mut heard, &ask, course.ask)?,
             })
         };
         // Only who can be asked about in every turn is among the speakers.
