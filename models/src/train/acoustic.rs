@@ -149,6 +149,16 @@ impl AcousticNetworks {
         Ok(card.networks.codes == own)
     }
 
+    /// Mean squared distance of the teacher's values told from the content; 0 where there are none or no weight is on it.
+    fn teacher_loss(&self, content: &Tensor, batch: &FrameBatch, c: &AcousticConfig) -> Tensor {
+        if c.teacher_weight > 0.0 && batch.teacher.size()[2] > 0 {
+            let error = (self.teacher_head.forward(content) - &batch.teacher).square();
+            masked_mean(&error, &batch.teacher_mask.expand_as(&error))
+        } else {
+            Tensor::zeros([], (Kind::Float, content.device()))
+        }
+    }
+
     /// Cross-entropy of each frame's phone, and of the crops' sequences a phone.
     fn phone_losses(&self, content: &Tensor, batch: &FrameBatch) -> (Tensor, Tensor) {
         let zero = Tensor::zeros([], (Kind::Float, content.device()));
@@ -243,11 +253,11 @@ impl AcousticRun<'_> {
         );
         let mut listener = self.listener();
         let mut without_codes = networks.encoder.codebook().is_some();
+        let heads_first = self.start.as_ref().map_or(0, |_| c.heads_first);
         if let Some(saved) = learner.resume()? {
-            adversary.restore(&saved, learner.step());
-            listener
-                .iter_mut()
-                .for_each(|l| l.restore(&saved, learner.step()));
+            let learned = learner.step() + heads_first;
+            adversary.restore(&saved, learned);
+            listener.iter_mut().for_each(|l| l.restore(&saved, learned));
             without_codes = false;
         } else if let Some((start, shipped)) = &self.start {
             without_codes &= !networks.start_from(start, shipped, self.config.pack.emphasis)?;
@@ -266,6 +276,10 @@ impl AcousticRun<'_> {
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), draw);
         if without_codes {
             self.seek_codes(networks, &batches)?;
+            learner.begin_mean();
+        }
+        if learner.step() == 0 && heads_first > 0 {
+            self.teach_heads(networks, &mut adversary, listener.as_mut(), &batches)?;
             learner.begin_mean();
         }
         let codebook = networks.encoder.codebook();
@@ -329,6 +343,47 @@ impl AcousticRun<'_> {
         Ok(learner.done())
     }
 
+    /// Teaches what a pack does not hold and training needs (heads on the content, the classifier of speakers, the
+    /// listener) while the pack's networks stand still.
+    fn teach_heads(
+        &self,
+        networks: &AcousticNetworks,
+        adversary: &mut SpeakerAdversary,
+        mut listener: Option<&mut Listener>,
+        batches: &Batches<FrameBatch>,
+    ) -> Result<()> {
+        let c = &self.config.acoustic;
+        let heads = checkpoint::named_below(&networks.store, &["head"]);
+        let mut adam = AdamW::new(&c.optimizer, heads, c.heads_first);
+        let names = [
+            "teacher", "phone", "sequence", "by_frame", "by_crop", "listener",
+        ];
+        let span = (0, c.heads_first);
+        let mut session = Session::new(&self.folder, "heads", &names, span, self.deadline)?;
+        for step in 1..=c.heads_first {
+            if session.over() {
+                break;
+            }
+            let batch = batches.recv()?.to_device(self.device);
+            let content = no_grad(|| networks.content(&batch.heard));
+            let teacher = networks.teacher_loss(&content, &batch, c);
+            let (phone, sequence) = networks.phone_losses(&content, &batch);
+            let terms = [&teacher, &phone, &sequence].map(|t| t.double_value(&[]));
+            let (rate, total) = (adam.learning_rate(), teacher + phone + sequence);
+            // Without transcripts and a teacher the content has no heads to teach.
+            let norm = match total.requires_grad() {
+                true => adam.backward_step(&total),
+                false => 0.0,
+            };
+            let mut values = terms.to_vec();
+            values.extend(adversary.learn(&content, &batch.speaker, &batch.known));
+            values.push(listener.as_mut().map_or(0.0, |l| l.learn(&batch)));
+            session.record(step, rate, norm, &values)?;
+        }
+        session.finish();
+        Ok(())
+    }
+
     /// Fills the codebook with centres of the content that the encoder gives now.
     fn seek_codes(&self, networks: &AcousticNetworks, batches: &Batches<FrameBatch>) -> Result<()> {
         let Some(book) = networks.encoder.codebook() else {
@@ -370,13 +425,7 @@ impl AcousticRun<'_> {
         let voices = networks.voices.index_select(0, &batch.speaker);
         let (mel, _) = networks.generator.generate(&noisy, &batch.prosody, &voices);
         let (level, change) = mel_losses(&mel, &batch.mel, &batch.mask);
-        let teacher = if c.teacher_weight > 0.0 && batch.teacher.size()[2] > 0 {
-            let told = networks.teacher_head.forward(&content);
-            let error = (told - &batch.teacher).square();
-            masked_mean(&error, &batch.teacher_mask.expand_as(&error))
-        } else {
-            Tensor::zeros([], (Kind::Float, self.device))
-        };
+        let teacher = networks.teacher_loss(&content, batch, c);
         let (phone, sequence) = networks.phone_losses(&noisy, batch);
         let speaker = adversary.told(&content, &batch.speaker, &batch.known);
         let values = [&level, &change, &teacher, &phone, &sequence].map(|t| t.double_value(&[]));
@@ -691,4 +740,112 @@ struct Fake {
     same: Tensor,
     converted: Tensor,
     target: Tensor,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use half::f16;
+
+    use super::*;
+    use crate::networks::BANDS;
+    use crate::nn::ConvNeXtConfig;
+    use crate::train::batches::Item;
+    use crate::train::features::{FeatureSet, Features};
+    use crate::train::phones::Phone;
+
+    /// A second in which two phones are said, one in low bands and one in high ones.
+    fn pool() -> Pool {
+        let band = |t: usize, b: usize| match (t / 25 % 2 == 0) == (b < BANDS / 2) {
+            true => -2.0,
+            false => -12.0,
+        };
+        let frame = |t: usize| std::array::from_fn(|b| f16::from_f32(band(t, b)));
+        let features = Features {
+            mel: (0..100).map(frame).collect(),
+            pitch: vec![[120.0, 1.0]; 100],
+            sound: Vec::new(),
+        };
+        let phone = |i: u8| Phone {
+            label: 1 + i % 2,
+            start: f32::from(i) * 0.25,
+            end: f32::from(i + 1) * 0.25,
+        };
+        let item = Item {
+            key: "a".into(),
+            teacher_key: "a".into(),
+            rate: 1.0,
+            speaker: 0,
+            emotion: 0,
+            wide: true,
+            weight: 1.0,
+        };
+        let features = Arc::new(FeatureSet::from([("a".to_owned(), features)]));
+        let phones = [("a".to_owned(), (0..4).map(phone).collect())].into();
+        Pool::new(vec![item], features, None).with_phones(Some(Arc::new(phones)))
+    }
+
+    /// Values of all variables whose names begin so, or do not.
+    fn values(networks: &AcousticNetworks, head: bool) -> BTreeMap<String, Tensor> {
+        let all = networks.store.variables().into_iter();
+        let wanted = all.filter(|(name, _)| name.starts_with("head") == head);
+        wanted.map(|(name, value)| (name, value.copy())).collect()
+    }
+
+    #[test]
+    fn heads_learn_first_while_a_packs_networks_stand_still() {
+        tch::manual_seed(2);
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = TrainConfig::default();
+        let small = |trunk: &ConvNeXtConfig| ConvNeXtConfig {
+            width: 24,
+            dilations: vec![1],
+            ..trunk.clone()
+        };
+        config.networks.content = small(&config.networks.content);
+        config.networks.generator = small(&config.networks.generator);
+        config.acoustic.heads_first = 40;
+        config.acoustic.batch = 4;
+        config.acoustic.frames = 80;
+        config.acoustic.optimizer.warm_up = 2;
+        let networks = AcousticNetworks::new(&config, 1, 0, Device::Cpu);
+        let pool = Arc::new(pool());
+        let run = AcousticRun {
+            config: &config,
+            pool: pool.clone(),
+            voices: pool.clone(),
+            held_out: pool.clone(),
+            mean_pitch: vec![0.0],
+            folder: folder.path().to_owned(),
+            start: None,
+            deadline: None,
+            device: Device::Cpu,
+        };
+        let c = &config.acoustic;
+        let mut adversary = SpeakerAdversary::new(1, 40, &c.speaker_optimizer, Device::Cpu);
+        let shape = Shape {
+            batch: c.batch,
+            frames: c.frames,
+        };
+        let draw = config.data.draw(0);
+        let batches = frame_batches(pool, shape, c.disturbance.clone(), draw);
+        let batch = batches.recv().unwrap();
+        let told = || {
+            let content = networks.content(&batch.heard);
+            let (phone, _) = no_grad(|| networks.phone_losses(&content, &batch));
+            phone.double_value(&[])
+        };
+        let (before, pack) = (told(), values(&networks, false));
+        let heads = values(&networks, true);
+        run.teach_heads(&networks, &mut adversary, None, &batches)
+            .unwrap();
+        assert!(told() < before / 2.0, "{} of {before}", told());
+        let same = |old: BTreeMap<String, Tensor>, head| {
+            let new = values(&networks, head);
+            old.iter().all(|(name, value)| value.equal(&new[name]))
+        };
+        assert!(same(pack, false));
+        assert!(!same(heads, true));
+    }
 }

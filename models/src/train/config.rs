@@ -155,6 +155,10 @@ pub struct AcousticConfig {
     pub steps: u64,
     /// Steps with conversion and adversaries (stage 2); the encoder stands still.
     pub adversarial_steps: u64,
+    /// With `--start`: steps before those of stage 1 in which the pack's networks stand still. What a pack does not
+    /// hold (the heads of phones and teacher, the classifier of speakers, the listener) learns them, since what
+    /// begins by chance would teach the networks nonsense.
+    pub heads_first: u64,
     /// Crops a batch.
     pub batch: usize,
     /// Frames of a crop, 10 ms each.
@@ -223,6 +227,7 @@ impl Default for AcousticConfig {
         Self {
             steps: 5000,
             adversarial_steps: 2000,
+            heads_first: 0,
             batch: 16,
             frames: 200,
             mel_weight: 4.0,

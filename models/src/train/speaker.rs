@@ -306,6 +306,7 @@ impl Source {
         let c = &self.config;
         let count = c.speakers.min(self.speakers.len());
         let strength = Strength {
+            undisturbed: 0.0,
             tract: c.tract,
             equaliser: c.equaliser,
             noise: c.noise,
