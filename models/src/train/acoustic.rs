@@ -757,7 +757,7 @@ mod tests {
 
     /// A second in which two phones are said, one in low bands and one in high ones.
     fn pool() -> Pool {
-        let band = |t: usize, b: usize| match (t / 25 % 2 == 0) == (b < BANDS / 2) {
+        let band = |t: usize, b: usize| match (t / 25).is_multiple_of(2) == (b < BANDS / 2) {
             true => -2.0,
             false => -12.0,
         };
