@@ -176,6 +176,10 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
+    fn centres() -> Vec<f32> {
+        (0..BANDS).map(|b| 50.0 + 80.0 * b as f32).collect()
+    }
+
     #[test]
     fn a_longer_tract_moves_a_peak_down() {
         let centres: Vec<f32> = (0..BANDS).map(|b| 100.0 + 60.0 * b as f32).collect();
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn as_many_crops_stay_as_they_are_as_the_settings_say() {
-        let centres: Vec<f32> = (0..BANDS).map(|b| 50.0 + 80.0 * b as f32).collect();
+        let centres = centres();
         let strength = Strength {
             undisturbed: 0.3,
             ..Strength::default()
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn stays_finite_and_is_repeatable() {
-        let centres: Vec<f32> = (0..BANDS).map(|b| 50.0 + 80.0 * b as f32).collect();
+        let centres = centres();
         for seed in 0..50 {
             let run = || {
                 let mut frames = vec![[-5.0_f32; BANDS]; 60];
