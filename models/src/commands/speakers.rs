@@ -210,6 +210,7 @@ impl Speech {
         let mut speakers: BTreeMap<&str, speaker_leak::Speaker> = BTreeMap::new();
         for r in self.free(config, unseen) {
             let own = speakers.entry(&r.speaker).or_default();
+            own.name.clone_from(&r.speaker);
             own.corpus.clone_from(&r.corpus);
             own.recordings.push(r.key.clone());
         }
@@ -376,6 +377,9 @@ impl Speech {
     }
 }
 
+/// Most speakers of whom it is told as whom each is named.
+const TOLD_EACH: usize = 12;
+
 fn tell(what: &str, leak: &Leak) {
     println!(
         "{what}: {:.1} % of {} crops of 2.5 s named rightly, {:.1} % averaged over {} speakers ({} more \
@@ -394,6 +398,17 @@ fn tell(what: &str, leak: &Leak) {
         leak.times_chance_within(),
         100.0 * leak.within_chance
     );
+    if leak.speakers > TOLD_EACH {
+        return;
+    }
+    for (name, named) in leak.names.iter().zip(&leak.named) {
+        let as_whom = leak.names.iter().zip(named);
+        let as_whom = as_whom.map(|(whom, share)| format!("{whom} {:.0} %", 100.0 * share));
+        println!(
+            "  {name} is named {}",
+            as_whom.collect::<Vec<_>>().join(", ")
+        );
+    }
 }
 
 /// The label of each frame as one of [`LABELS`] values: `[frames, LABELS]`.

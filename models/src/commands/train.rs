@@ -485,6 +485,7 @@ impl Speech {
                     teacher_key: r.key.clone(),
                     rate,
                     speaker: self.speakers.binary_search(&name).map_or(-1, |i| i as i64),
+                    corpus: config.data.corpus_index(&r.corpus),
                     emotion: emotion_index(&r.emotion),
                     wide: wide.contains(&r.corpus.as_str()),
                     weight: 0.0,
@@ -545,6 +546,7 @@ impl Speech {
                     teacher_key: r.key.clone(),
                     rate: 1.0,
                     speaker: -1,
+                    corpus: d.corpus_index(&r.corpus),
                     emotion: 0,
                     wide: false,
                     weight,
@@ -625,6 +627,7 @@ impl Speech {
             teacher_key: r.key.clone(),
             rate: 1.0,
             speaker: actors.binary_search(&r.speaker).map_or(-1, |i| i as i64),
+            corpus: config.data.corpus_index(&r.corpus),
             emotion: emotion_index(&r.emotion),
             wide: r.corpus != "emodb",
             // Class balancing by sampling (the article's option).

@@ -247,8 +247,9 @@ impl AcousticRun<'_> {
         let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
         let mut adversary = SpeakerAdversary::new(
             networks.voices.size()[0],
+            &self.pool.corpus_shares(),
             c.steps,
-            &c.speaker_optimizer,
+            c,
             self.device,
         );
         let mut listener = self.listener();
@@ -292,6 +293,8 @@ impl AcousticRun<'_> {
             "sequence",
             "speaker_by_frame",
             "speaker_by_crop",
+            "corpus_by_frame",
+            "corpus_by_crop",
             "listener",
             "heard_by_listener",
             "held_out_teacher",
@@ -320,7 +323,7 @@ impl AcousticRun<'_> {
                 learner.begin_mean_of(CODES, &rows);
             }
             let listened = listener.as_mut().map_or(0.0, |l| l.learn(&batch));
-            let told = adversary.learn(&terms.content, &batch.speaker, &batch.known);
+            let told = adversary.learn(&terms.content, &batch);
             if unseen[0].is_nan() || learner.step().is_multiple_of(100) {
                 let batch = held_out.recv()?.to_device(self.device);
                 let terms = no_grad(|| self.reconstruction(networks, &adversary, &batch, c));
@@ -356,7 +359,14 @@ impl AcousticRun<'_> {
         let heads = checkpoint::named_below(&networks.store, &["head"]);
         let mut adam = AdamW::new(&c.optimizer, heads, c.heads_first);
         let names = [
-            "teacher", "phone", "sequence", "by_frame", "by_crop", "listener",
+            "teacher",
+            "phone",
+            "sequence",
+            "speaker_by_frame",
+            "speaker_by_crop",
+            "corpus_by_frame",
+            "corpus_by_crop",
+            "listener",
         ];
         let span = (0, c.heads_first);
         let mut session = Session::new(&self.folder, "heads", &names, span, self.deadline)?;
@@ -376,7 +386,7 @@ impl AcousticRun<'_> {
                 false => 0.0,
             };
             let mut values = terms.to_vec();
-            values.extend(adversary.learn(&content, &batch.speaker, &batch.known));
+            values.extend(adversary.learn(&content, &batch));
             values.push(listener.as_mut().map_or(0.0, |l| l.learn(&batch)));
             session.record(step, rate, norm, &values)?;
         }
@@ -427,14 +437,15 @@ impl AcousticRun<'_> {
         let (level, change) = mel_losses(&mel, &batch.mel, &batch.mask);
         let teacher = networks.teacher_loss(&content, batch, c);
         let (phone, sequence) = networks.phone_losses(&noisy, batch);
-        let speaker = adversary.told(&content, &batch.speaker, &batch.known);
+        let [speaker, corpus] = adversary.told(&content, batch);
         let values = [&level, &change, &teacher, &phone, &sequence].map(|t| t.double_value(&[]));
         let mut total = level * c.mel_weight
             + change * c.delta_weight
             + teacher * c.teacher_weight
             + phone * c.phone_weight
             + sequence * c.phone_sequence_weight
-            + speaker * c.speaker_reversal;
+            + speaker * c.speaker_reversal
+            + corpus * c.corpus_reversal;
         if let Some(codes) = &codes {
             total += codes.commitment() * c.commitment;
         }
@@ -777,6 +788,7 @@ mod tests {
             teacher_key: "a".into(),
             rate: 1.0,
             speaker: 0,
+            corpus: 0,
             emotion: 0,
             wide: true,
             weight: 1.0,
@@ -823,7 +835,7 @@ mod tests {
             device: Device::Cpu,
         };
         let c = &config.acoustic;
-        let mut adversary = SpeakerAdversary::new(1, 40, &c.speaker_optimizer, Device::Cpu);
+        let mut adversary = SpeakerAdversary::new(1, &[1.0], 40, c, Device::Cpu);
         let shape = Shape {
             batch: c.batch,
             frames: c.frames,

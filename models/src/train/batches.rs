@@ -36,6 +36,8 @@ pub struct Item {
     pub rate: f64,
     /// Row of the speaker table; −1 where unknown.
     pub speaker: i64,
+    /// Place of its corpus among those of the recipe.
+    pub corpus: i64,
     /// Emotion index, 0 neutral.
     pub emotion: i64,
     /// Whether the sound has anything above 8 kHz.
@@ -74,6 +76,18 @@ impl Pool {
     pub fn with_phones(mut self, phones: Option<Arc<Phones>>) -> Self {
         self.phones = phones;
         self
+    }
+
+    /// Share of each corpus in what is drawn, of speakers who are known; as many as the last of their corpora asks for.
+    pub fn corpus_shares(&self) -> Vec<f64> {
+        let known = || self.items.iter().filter(|item| item.speaker >= 0);
+        let corpora = known().map(|item| item.corpus + 1).max().unwrap_or(0);
+        let mut shares = vec![0.0; corpora.max(0) as usize];
+        let total: f64 = known().map(|item| item.weight).sum();
+        for item in known() {
+            shares[item.corpus as usize] += item.weight / total;
+        }
+        shares
     }
 
     /// Draws by weight.
@@ -124,6 +138,8 @@ pub struct FrameBatch {
     pub speaker: Tensor,
     /// 1 where the speaker is known, `[batch]`.
     pub known: Tensor,
+    /// Place of the corpus among those of the recipe, `[batch]`; 0 where the speaker is not known.
+    pub corpus: Tensor,
     /// `[batch]`, 0 neutral.
     pub emotion: Tensor,
 }
@@ -144,6 +160,7 @@ impl FrameBatch {
             mask: to(&self.mask),
             speaker: to(&self.speaker),
             known: to(&self.known),
+            corpus: to(&self.corpus),
             emotion: to(&self.emotion),
         }
     }
@@ -291,7 +308,8 @@ fn frame_batch(
     let mut teacher_mask = vec![0.0_f32; batch * frames];
     let mut phones = vec![UNLABELLED; batch * frames];
     let mut sequences = vec![Vec::new(); batch];
-    let (mut speaker, mut known, mut emotion) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut speaker, mut known) = (Vec::new(), Vec::new());
+    let (mut corpus, mut emotion) = (Vec::new(), Vec::new());
     for row in 0..batch {
         let item = pool.draw(cumulative, rng);
         let features = &pool.features[&item.key];
@@ -340,6 +358,7 @@ fn frame_batch(
         }
         speaker.push(item.speaker.max(0));
         known.push(if known_here { 1.0_f32 } else { 0.0 });
+        corpus.push(if known_here { item.corpus } else { 0 });
         emotion.push(item.emotion);
     }
     let (b, f, h) = (batch as i64, frames as i64, heard_frames as i64);
@@ -355,6 +374,7 @@ fn frame_batch(
         mask: Tensor::from_slice(&mask).reshape([b, f, MEL]),
         speaker: Tensor::from_slice(&speaker),
         known: Tensor::from_slice(&known),
+        corpus: Tensor::from_slice(&corpus),
         emotion: Tensor::from_slice(&emotion),
     }
 }
@@ -513,6 +533,50 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), alone.len());
+    }
+
+    #[test]
+    fn corpora_are_shared_by_weight_among_speakers_who_are_known() {
+        let recording = Features {
+            mel: vec![[half::f16::ZERO; BANDS]; 40],
+            ..Features::default()
+        };
+        let features = Arc::new(FeatureSet::from([("a".to_owned(), recording)]));
+        let item = |corpus, speaker, weight| Item {
+            key: "a".into(),
+            teacher_key: "a".into(),
+            rate: 1.0,
+            speaker,
+            corpus,
+            emotion: 0,
+            wide: true,
+            weight,
+        };
+        let pool = |items| Pool::new(items, features.clone(), None);
+        let some = vec![
+            item(2, 0, 1.0),
+            item(0, 1, 1.0),
+            item(2, 2, 2.0),
+            item(5, -1, 9.0),
+        ];
+        let some = pool(some);
+        assert_eq!(some.corpus_shares(), [0.25, 0.0, 0.75]);
+        assert!(pool(vec![item(1, -1, 1.0)]).corpus_shares().is_empty());
+        // What a batch says of its rows is what the items do, but for speakers who are not known.
+        let shape = Shape {
+            batch: 64,
+            frames: 20,
+        };
+        let mut rng = StdRng::seed_from_u64(3);
+        let cumulative = some.cumulative();
+        let batch = frame_batch(&some, shape, &Strength::default(), &cumulative, &mut rng);
+        let rows = |t: &Tensor| Vec::<i64>::try_from(t).unwrap();
+        let known = rows(&batch.known.to_kind(Kind::Int64));
+        let of = |(speaker, known): (i64, i64)| if known == 0 || speaker == 1 { 0 } else { 2 };
+        let speaker = rows(&batch.speaker).into_iter();
+        let expected: Vec<i64> = speaker.zip(known.iter().copied()).map(of).collect();
+        assert_eq!(rows(&batch.corpus), expected);
+        assert!(known.contains(&0) && expected.contains(&2), "{expected:?}");
     }
 
     #[test]

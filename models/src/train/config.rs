@@ -66,6 +66,18 @@ impl DataConfig {
             workers: self.workers,
         }
     }
+
+    /// Place of a corpus among the free ones; after them those without speaker labels, the acted ones, and all others.
+    pub fn corpus_index(&self, name: &str) -> i64 {
+        let all = [
+            &self.free_corpora,
+            &self.unlabelled_corpora,
+            &self.emotion_corpora,
+        ];
+        let mut all = all.into_iter().flatten();
+        let count = all.clone().count();
+        all.position(|c| c == name).unwrap_or(count) as i64
+    }
 }
 
 impl Default for DataConfig {
@@ -183,6 +195,12 @@ pub struct AcousticConfig {
     pub listener_optimizer: OptimizerConfig,
     /// Weight of hiding the speaker from a classifier of the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
+    /// Weight of hiding from the same classifier which of the free corpora the speech is of, each counting alike; 0: it is
+    /// not looked for.
+    pub corpus_reversal: f64,
+    /// Batches from which that classifier learns together: the present one and those before it. More make it a
+    /// better one, in longer time. No checkpoint holds them: after a stop it begins with the present one again.
+    pub reversal_memory: usize,
     /// That classifier's optimiser; it takes two steps a batch.
     pub speaker_optimizer: OptimizerConfig,
     /// How the matrices begin; no matter with `--start`.
@@ -239,6 +257,8 @@ impl Default for AcousticConfig {
             listener_weight: 0.0,
             listener_optimizer: OptimizerConfig::default(),
             speaker_reversal: 0.15,
+            corpus_reversal: 0.0,
+            reversal_memory: 1,
             speaker_optimizer: OptimizerConfig {
                 learning_rate: 2e-3,
                 final_share: 0.3,

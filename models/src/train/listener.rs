@@ -159,6 +159,7 @@ mod tests {
             mask: Tensor::ones([rows, frames, CONTENT_MEL], like),
             speaker: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
             known: Tensor::ones([rows], like),
+            corpus: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
             emotion: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
         }
     }

@@ -1,10 +1,13 @@
-//! The classifier that looks for the speaker in the content while the encoder hides it.
+//! The classifier that looks for the speaker, and for the corpus, in the content while the encoder hides them.
 
-use tch::nn::VarStore;
+use std::collections::VecDeque;
+
+use tch::nn::{Path, VarStore};
 use tch::{Device, Kind, Reduction, Tensor};
 
+use super::batches::FrameBatch;
 use super::checkpoint::{self, Tensors};
-use super::config::OptimizerConfig;
+use super::config::AcousticConfig;
 use super::learner::{restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
@@ -18,16 +21,43 @@ const STEPS: usize = 2;
 
 /// Names the speaker twice: from each frame alone, and from mean and spread over the crop (statistics
 /// pooling, Snyder et al. 2018). A head that pools by the mean alone is satisfied long before the
-/// speaker is gone (docs/training.md).
+/// speaker is gone (docs/training.md). Where corpora are hidden as well, it names these in the same way: words, rooms and
+/// microphones of a corpus tell who may speak, and outlive a game against hundreds of speakers, each of whom it meets seldom.
 #[derive(Debug)]
 pub struct SpeakerAdversary {
     store: VarStore,
     first: Linear,
     second: Linear,
+    speaker: Heads,
+    /// With what a crop of each corpus counts, `[corpora]`, since some have more speech than others.
+    corpus: Option<(Heads, Tensor)>,
+    adam: AdamW,
+    /// The last batches, from which it learns together.
+    memory: VecDeque<Seen>,
+    remembers: usize,
+}
+
+/// Two linear layers that name one of so many classes, from frames and from the crop.
+#[derive(Debug)]
+struct Heads {
     frame: Linear,
     crop: Linear,
-    adam: AdamW,
-    speakers: i64,
+    classes: i64,
+    /// Cross-entropy of who guesses.
+    chance: f64,
+}
+
+/// What a batch is to the classifier.
+#[derive(Debug)]
+struct Seen {
+    /// `[batch, frames, CONTENT]`.
+    content: Tensor,
+    /// `[batch]`.
+    speaker: Tensor,
+    /// 1 where the speaker is known, `[batch]`.
+    known: Tensor,
+    /// `[batch]`.
+    corpus: Tensor,
 }
 
 /// Its verdict on a batch: cross-entropy of each row, by frames `[batch]` and by the crop `[batch]`.
@@ -36,75 +66,145 @@ struct Named {
     crop: Tensor,
 }
 
-impl SpeakerAdversary {
-    /// A fresh classifier of so many speakers, for a run of `steps` batches.
-    pub fn new(speakers: i64, steps: u64, settings: &OptimizerConfig, device: Device) -> Self {
-        let store = VarStore::new(device);
-        let root = store.root();
-        let first = Linear::new(&(&root / "first"), CONTENT, WIDTH, 1.4);
-        let second = Linear::new(&(&root / "second"), WIDTH, WIDTH, 1.4);
-        let frame = Linear::new(&(&root / "frame"), WIDTH, speakers, 0.3);
-        let crop = Linear::new(&(&root / "crop"), 2 * WIDTH, speakers, 0.3);
-        let adam = AdamW::new(settings, checkpoint::named(&store), steps * STEPS as u64);
+impl Heads {
+    /// `spoken`: of how many classes there is any speech.
+    fn new(path: &Path, classes: i64, spoken: usize) -> Self {
         Self {
-            store,
-            first,
-            second,
-            frame,
-            crop,
-            adam,
-            speakers,
+            frame: Linear::new(&(path / "frame"), WIDTH, classes, 0.3),
+            crop: Linear::new(&(path / "crop"), 2 * WIDTH, classes, 0.3),
+            classes,
+            chance: (spoken as f64).ln(),
         }
     }
 
-    /// `content` `[batch, frames, CONTENT]`, `speaker` `[batch]`.
-    fn name(&self, content: &Tensor, speaker: &Tensor) -> Named {
-        let h = self.second.forward(&self.first.forward(content).silu());
-        let h = h.silu();
-        let size = h.size();
-        let mean = h.mean_dim([1].as_slice(), true, Kind::Float);
-        let spread = (&h - &mean).square();
-        let spread = (spread.mean_dim([1].as_slice(), false, Kind::Float) + 1e-4).sqrt();
-        let pooled = Tensor::cat(&[mean.squeeze_dim(1), spread], -1);
-        let entropy = |logits: &Tensor, who: &Tensor| {
-            logits.cross_entropy_loss(who, None::<&Tensor>, Reduction::None, -100, 0.0)
+    /// `hidden` `[batch, frames, WIDTH]`, `pooled` `[batch, 2 · WIDTH]`, `class` `[batch]`.
+    fn name(&self, hidden: &Tensor, pooled: &Tensor, class: &Tensor) -> Named {
+        let size = hidden.size();
+        let entropy = |logits: &Tensor, which: &Tensor| {
+            logits.cross_entropy_loss(which, None::<&Tensor>, Reduction::None, -100, 0.0)
         };
-        let each = speaker.unsqueeze(1).expand([size[0], size[1]], false);
-        let frames = self.frame.forward(&h).reshape([-1, self.speakers]);
+        let each = class.unsqueeze(1).expand([size[0], size[1]], false);
+        let frames = self.frame.forward(hidden).reshape([-1, self.classes]);
         let frame = entropy(&frames, &each.reshape([-1]))
             .reshape([size[0], size[1]])
             .mean_dim([1].as_slice(), false, Kind::Float);
         Named {
             frame,
-            crop: entropy(&self.crop.forward(&pooled), speaker),
+            crop: entropy(&self.crop.forward(pooled), class),
         }
     }
 
-    /// Learns from a batch of content that the encoder made; `known` `[batch]` is 1 where the speaker is.
-    /// Returns its cross-entropies by frame and by crop, before the last step.
-    pub fn learn(&mut self, content: &Tensor, speaker: &Tensor, known: &Tensor) -> [f64; 2] {
-        let content = content.detach();
-        let mut values = [0.0; 2];
+    /// How much better than by chance the class is told. Beyond chance there is nothing to win, and without the
+    /// bound the game runs away (it did, after 2,000 steps, to ten times the loss of chance).
+    fn told(&self, named: &Named, weight: &Tensor) -> Tensor {
+        let better = |entropy: &Tensor| masked_mean(&(-entropy + self.chance).relu(), weight);
+        better(&named.frame) + better(&named.crop)
+    }
+}
+
+impl SpeakerAdversary {
+    /// A fresh classifier of so many speakers, for a run of `steps` batches, and of as many corpora as there are shares
+    /// (of the crops whose speaker is known); fewer than two with any speech are not looked for.
+    pub fn new(
+        speakers: i64,
+        corpora: &[f64],
+        steps: u64,
+        c: &AcousticConfig,
+        device: Device,
+    ) -> Self {
+        let store = VarStore::new(device);
+        let root = store.root();
+        let first = Linear::new(&(&root / "first"), CONTENT, WIDTH, 1.4);
+        let second = Linear::new(&(&root / "second"), WIDTH, WIDTH, 1.4);
+        let speaker = Heads::new(&root, speakers, speakers as usize);
+        let spoken = corpora.iter().filter(|&&share| share > 0.0).count();
+        let corpus = (c.corpus_reversal > 0.0 && spoken > 1).then(|| {
+            let heads = Heads::new(&(&root / "corpus"), corpora.len() as i64, spoken);
+            let count = |&share: &f64| if share > 0.0 { 1.0 / share as f32 } else { 0.0 };
+            let counts: Vec<f32> = corpora.iter().map(count).collect();
+            (heads, Tensor::from_slice(&counts).to_device(device))
+        });
+        let named = checkpoint::named(&store);
+        let adam = AdamW::new(&c.speaker_optimizer, named, steps * STEPS as u64);
+        Self {
+            store,
+            first,
+            second,
+            speaker,
+            corpus,
+            adam,
+            memory: VecDeque::new(),
+            remembers: c.reversal_memory.max(1),
+        }
+    }
+
+    /// Hidden layer of each frame `[batch, frames, WIDTH]`, its mean and spread over the crop `[batch, 2 · WIDTH]`.
+    fn hear(&self, content: &Tensor) -> (Tensor, Tensor) {
+        let h = self.second.forward(&self.first.forward(content).silu());
+        let h = h.silu();
+        let mean = h.mean_dim([1].as_slice(), true, Kind::Float);
+        let spread = (&h - &mean).square();
+        let spread = (spread.mean_dim([1].as_slice(), false, Kind::Float) + 1e-4).sqrt();
+        let pooled = Tensor::cat(&[mean.squeeze_dim(1), spread], -1);
+        (h, pooled)
+    }
+
+    /// Learns from a batch of content `[batch, frames, CONTENT]` that the encoder made, and from those before it that it
+    /// remembers. Returns its cross-entropies of the speaker by frame and by crop, and the same of the corpus (0 where it
+    /// does not look for it), over all of them before the last step.
+    pub fn learn(&mut self, content: &Tensor, batch: &FrameBatch) -> [f64; 4] {
+        self.memory.truncate(self.remembers - 1);
+        self.memory.push_front(Seen {
+            content: content.detach(),
+            speaker: batch.speaker.shallow_clone(),
+            known: batch.known.shallow_clone(),
+            corpus: batch.corpus.shallow_clone(),
+        });
+        let all = |part: fn(&Seen) -> &Tensor| {
+            let parts: Vec<&Tensor> = self.memory.iter().map(part).collect();
+            Tensor::cat(&parts, 0)
+        };
+        let content = all(|s| &s.content);
+        let (speaker, known) = (all(|s| &s.speaker), all(|s| &s.known));
+        let corpus = all(|s| &s.corpus);
+        let mut values = [0.0; 4];
         for _ in 0..STEPS {
-            let named = self.name(&content, speaker);
-            let (frame, crop) = (
-                masked_mean(&named.frame, known),
-                masked_mean(&named.crop, known),
-            );
-            values = [&frame, &crop].map(|t| t.double_value(&[]));
-            self.adam.backward_step(&(frame + crop));
+            let (hidden, pooled) = self.hear(&content);
+            let mut total = Tensor::zeros([], (Kind::Float, content.device()));
+            let mut add = |named: &Named, weight: &Tensor, values: &mut [f64]| {
+                for (value, entropy) in values.iter_mut().zip([&named.frame, &named.crop]) {
+                    let mean = masked_mean(entropy, weight);
+                    *value = mean.double_value(&[]);
+                    total += mean;
+                }
+            };
+            let named = self.speaker.name(&hidden, &pooled, &speaker);
+            add(&named, &known, &mut values[..2]);
+            if let Some((heads, counts)) = &self.corpus {
+                let named = heads.name(&hidden, &pooled, &corpus);
+                let weight = counts.index_select(0, &corpus) * &known;
+                add(&named, &weight, &mut values[2..]);
+            }
+            self.adam.backward_step(&total);
         }
         values
     }
 
-    /// What the encoder is to make small: how much better than by chance the speaker is told, with the
-    /// gradient turned round (Ganin et al. 2016). Beyond chance there is nothing to win, and without the
-    /// bound the game runs away (it did, after 2,000 steps, to ten times the loss of chance).
-    pub fn told(&self, content: &Tensor, speaker: &Tensor, known: &Tensor) -> Tensor {
-        let chance = (self.speakers as f64).ln();
-        let named = self.name(content, speaker);
-        let better = |entropy: Tensor| masked_mean(&(-entropy + chance).relu(), known);
-        better(named.frame) + better(named.crop)
+    /// What the encoder is to make small: how much better than by chance the speaker is told, and the corpus (0 where it
+    /// is not looked for), with the gradient turned round (Ganin et al. 2016).
+    pub fn told(&self, content: &Tensor, batch: &FrameBatch) -> [Tensor; 2] {
+        let (hidden, pooled) = self.hear(content);
+        let named = self.speaker.name(&hidden, &pooled, &batch.speaker);
+        let speaker = self.speaker.told(&named, &batch.known);
+        let corpus = match &self.corpus {
+            Some((heads, counts)) => {
+                let weight = counts.index_select(0, &batch.corpus) * &batch.known;
+                let named = heads.name(&hidden, &pooled, &batch.corpus);
+                heads.told(&named, &weight)
+            }
+            None => speaker.zeros_like(),
+        };
+        [speaker, corpus]
     }
 
     /// What a checkpoint needs to go on.
@@ -122,39 +222,123 @@ impl SpeakerAdversary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::config::OptimizerConfig;
+
+    const LIKE: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    fn settings(corpus_reversal: f64, reversal_memory: usize) -> AcousticConfig {
+        AcousticConfig {
+            corpus_reversal,
+            reversal_memory,
+            speaker_optimizer: OptimizerConfig {
+                warm_up: 5,
+                ..OptimizerConfig::default()
+            },
+            ..AcousticConfig::default()
+        }
+    }
+
+    /// A batch of four speakers of two corpora, of which the classifier reads no more than who they are.
+    fn batch() -> FrameBatch {
+        let nothing = || Tensor::zeros([0], LIKE);
+        FrameBatch {
+            heard: nothing(),
+            clean: nothing(),
+            mel: nothing(),
+            prosody: nothing(),
+            teacher: nothing(),
+            teacher_mask: nothing(),
+            phones: nothing(),
+            sequences: Vec::new(),
+            mask: nothing(),
+            speaker: Tensor::from_slice(&[0_i64, 1, 2, 3]),
+            known: Tensor::ones([4], LIKE),
+            corpus: Tensor::from_slice(&[0_i64, 2, 0, 2]),
+            emotion: nothing(),
+        }
+    }
+
+    /// Content that is noise but for its first value, which is `mark` `[4, 1, 1]` throughout.
+    fn content(mark: &Tensor) -> Tensor {
+        let noise = Tensor::randn([4, 40, CONTENT], LIKE) * 0.2;
+        let rest = noise.narrow(2, 1, CONTENT - 1);
+        Tensor::cat(&[noise.narrow(2, 0, 1) + mark, rest], 2)
+    }
+
+    fn marks(values: [f32; 4]) -> Tensor {
+        let mark = Tensor::from_slice(&values).reshape([4, 1, 1]);
+        mark.set_requires_grad(true)
+    }
 
     /// Four speakers that differ in one value of the content: the classifier finds it, and the
     /// gradient of [`SpeakerAdversary::told`] takes it out.
     #[test]
     fn what_tells_the_speaker_is_found_and_fled_from() {
         tch::manual_seed(5);
-        let like = (Kind::Float, Device::Cpu);
-        let settings = OptimizerConfig {
-            warm_up: 5,
-            ..OptimizerConfig::default()
-        };
-        let mut adversary = SpeakerAdversary::new(4, 60, &settings, Device::Cpu);
-        let speaker = Tensor::from_slice(&[0_i64, 1, 2, 3]);
-        let known = Tensor::ones([4], like);
-        let mark = Tensor::from_slice(&[-1.5_f32, -0.5, 0.5, 1.5]).reshape([4, 1, 1]);
-        let mark = mark.set_requires_grad(true);
-        let content = |mark: &Tensor| {
-            let noise = Tensor::randn([4, 40, CONTENT], like) * 0.2;
-            let rest = noise.narrow(2, 1, CONTENT - 1);
-            Tensor::cat(&[noise.narrow(2, 0, 1) + mark, rest], 2)
-        };
-        let first = adversary.learn(&content(&mark), &speaker, &known);
+        let c = settings(0.0, 1);
+        let mut adversary = SpeakerAdversary::new(4, &[0.5, 0.0, 0.5], 60, &c, Device::Cpu);
+        let mark = marks([-1.5, -0.5, 0.5, 1.5]);
+        let first = adversary.learn(&content(&mark), &batch());
         let mut last = first;
         for _ in 0..40 {
-            last = adversary.learn(&content(&mark), &speaker, &known);
+            last = adversary.learn(&content(&mark), &batch());
         }
         assert!((first[1] - 4.0_f64.ln()).abs() < 0.7, "{first:?}");
         assert!(last[0] < 0.3 && last[1] < 0.1, "{last:?}");
-        let loss = adversary.told(&content(&mark), &speaker, &known);
-        assert!(loss.double_value(&[]) > 2.0);
-        loss.backward();
+        assert_eq!(last[2..], [0.0; 2]);
+        let [speaker, corpus] = adversary.told(&content(&mark), &batch());
+        assert!(speaker.double_value(&[]) > 2.0);
+        assert_eq!(corpus.double_value(&[]), 0.0);
+        speaker.backward();
         // Each speaker's mark is driven towards the others': the outer ones inwards.
         let gradient = Vec::<f32>::try_from(&mark.grad().reshape([-1])).unwrap();
         assert!(gradient[0] < 0.0 && gradient[3] > 0.0, "{gradient:?}");
+    }
+
+    /// Two corpora differ, the speakers of each do not; of a third there is nothing.
+    #[test]
+    fn what_tells_the_corpus_is_found_and_fled_from() {
+        tch::manual_seed(6);
+        let c = settings(1.0, 3);
+        let mut adversary = SpeakerAdversary::new(4, &[0.9, 0.0, 0.1], 60, &c, Device::Cpu);
+        let mark = marks([-1.0, 1.0, -1.0, 1.0]);
+        let mut last = [0.0; 4];
+        for _ in 0..40 {
+            last = adversary.learn(&content(&mark), &batch());
+        }
+        assert!(last[2] < 0.1 && last[3] < 0.1, "{last:?}");
+        // Two speakers of a corpus are one to it.
+        assert!(last[1] > 0.4, "{last:?}");
+        let [_, corpus] = adversary.told(&content(&mark), &batch());
+        // The chance of two, by frame and by crop, although the recipe names three.
+        let chance = 2.0 * 2.0_f64.ln();
+        let told = corpus.double_value(&[]);
+        assert!((chance - 0.3..=chance).contains(&told), "{told}");
+        corpus.backward();
+        let gradient = Vec::<f32>::try_from(&mark.grad().reshape([-1])).unwrap();
+        let inwards = |i: usize| gradient[i] * (i as f32 % 2.0 - 0.5) > 0.0;
+        assert!((0..4).all(inwards), "{gradient:?}");
+    }
+
+    /// It remembers as many batches as it is told to, and learns from all of them.
+    #[test]
+    fn what_was_heard_before_is_learned_from_once_more() {
+        tch::manual_seed(7);
+        let known = |remembers| {
+            let c = settings(0.0, remembers);
+            let mut adversary = SpeakerAdversary::new(4, &[], 60, &c, Device::Cpu);
+            let mark = marks([-1.5, -0.5, 0.5, 1.5]);
+            let heard = content(&mark);
+            adversary.learn(&heard, &batch());
+            let mut unknown = batch();
+            unknown.known = Tensor::zeros([4], LIKE);
+            for _ in 0..20 {
+                adversary.learn(&heard, &unknown);
+            }
+            let [told, _] = adversary.told(&heard, &batch());
+            told.double_value(&[])
+        };
+        let (forgetful, mindful) = (known(1), known(30));
+        assert!(mindful > forgetful + 0.5, "{mindful} {forgetful}");
     }
 }

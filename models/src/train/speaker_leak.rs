@@ -56,10 +56,14 @@ impl Default for Course {
 }
 
 /// What the classifier said.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Leak {
     /// Speakers among whom it chose.
     pub speakers: usize,
+    /// Their names.
+    pub names: Vec<String>,
+    /// Share of each speaker's crops that were named as each: a row a speaker who was asked about.
+    pub named: Vec<Vec<f64>>,
     /// Speakers that had too little speech to be among them.
     pub left_out: usize,
     /// Crops that were asked about.
@@ -93,6 +97,8 @@ impl Leak {
 /// A speaker to be named.
 #[derive(Clone, Debug, Default)]
 pub struct Speaker {
+    /// Who it is.
+    pub name: String,
     /// Keys of the recordings.
     pub recordings: Vec<String>,
     /// Where they come from.
@@ -110,9 +116,11 @@ struct Spoken {
 type Heard = HashMap<String, Option<Tensor>>;
 
 /// What was said of one speaker's crops.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tally {
     crops: usize,
+    /// As whom they were named, by speaker.
+    named: Vec<usize>,
     right: usize,
     /// Named as somebody of the right corpus.
     corpus: usize,
@@ -176,15 +184,20 @@ pub fn measure(
         // Only who can be asked about in every turn is among the speakers.
         (0..course.turns.clamp(1, SPLIT)).map(turn).collect()
     };
-    let (corpora, turns): (Vec<&str>, Vec<Vec<Spoken>>) = speakers
+    let (asked, turns): (Vec<&Speaker>, Vec<Vec<Spoken>>) = speakers
         .iter()
-        .filter_map(|s| Some((s.corpus.as_str(), spoken(s)?)))
+        .filter_map(|s| Some((s, spoken(s)?)))
         .unzip();
+    let corpora: Vec<&str> = asked.iter().map(|s| s.corpus.as_str()).collect();
     ensure!(
         corpora.len() > 1,
         "the leak needs two speakers with 2.5 s of speech in a fifth of their recordings"
     );
-    let mut tallies = vec![Tally::default(); corpora.len()];
+    let nothing = Tally {
+        named: vec![0; asked.len()],
+        ..Tally::default()
+    };
+    let mut tallies = vec![nothing; asked.len()];
     for turn in 0..turns[0].len() {
         let spoken: Vec<&Spoken> = turns.iter().map(|own| &own[turn]).collect();
         let name = match turn {
@@ -194,7 +207,8 @@ pub fn measure(
         let classifier = learn(&name, &spoken, run, course)?;
         ask(&classifier, &spoken, &corpora, &mut tallies);
     }
-    Ok(sum_up(&tallies, &corpora, speakers.len()))
+    let names = asked.iter().map(|s| s.name.clone()).collect();
+    Ok(sum_up(&tallies, names, &corpora, speakers.len()))
 }
 
 fn learn(
@@ -249,13 +263,16 @@ fn ask(classifier: &Classifier, spoken: &[&Spoken], corpora: &[&str], tallies: &
         let count_true = |t: Tensor| t.sum(Kind::Int64).int64_value(&[]) as usize;
         let tally = &mut tallies[who];
         tally.crops += count as usize;
+        for (whom, times) in tally.named.iter_mut().enumerate() {
+            *times += count_true(named.eq(whom as i64));
+        }
         tally.right += count_true(named.eq(who as i64));
         tally.corpus += count_true(same.index_select(0, &named));
         tally.within += count_true(among.argmax(-1, false).eq(who as i64));
     }
 }
 
-fn sum_up(tallies: &[Tally], corpora: &[&str], asked_for: usize) -> Leak {
+fn sum_up(tallies: &[Tally], names: Vec<String>, corpora: &[&str], asked_for: usize) -> Leak {
     let speakers = tallies.len() as f64;
     let mean = |share: &dyn Fn(usize) -> f64| (0..tallies.len()).map(share).sum::<f64>() / speakers;
     let of = |count: usize, who: usize| count as f64 / tallies[who].crops as f64;
@@ -263,8 +280,14 @@ fn sum_up(tallies: &[Tally], corpora: &[&str], asked_for: usize) -> Leak {
     let right: usize = tallies.iter().map(|t| t.right).sum();
     let most = tallies.iter().map(|t| t.crops).max().unwrap_or(0);
     let fellows = |who: usize| corpora.iter().filter(|c| **c == corpora[who]).count();
+    let shares = |t: &Tally| {
+        let share = |&times: &usize| times as f64 / t.crops as f64;
+        t.named.iter().map(share).collect()
+    };
     Leak {
         speakers: tallies.len(),
+        names,
+        named: tallies.iter().map(shares).collect(),
         left_out: asked_for - tallies.len(),
         crops,
         right: right as f64 / crops as f64,
@@ -334,6 +357,7 @@ mod tests {
         let (mut speakers, mut seen) = (Vec::new(), BTreeMap::new());
         for speaker in 0..4 {
             let mut own = Speaker {
+                name: format!("speaker{speaker}"),
                 corpus: format!("corpus{}", speaker / 2),
                 ..Speaker::default()
             };
@@ -374,6 +398,12 @@ mod tests {
         assert!((seen.times_chance_within() - 2.0).abs() < 1e-9, "{seen:?}");
         assert!(hidden.times_chance() < 3.5, "{hidden:?}");
         assert_eq!(seen.majority, 0.25);
+        // Who was named as whom adds up to everybody, and where it is right stands on the diagonal.
+        assert_eq!(seen.names[2], "speaker2");
+        for who in 0..4 {
+            assert_eq!(seen.named[who][who], 1.0, "{seen:?}");
+            assert_eq!(hidden.named[who].iter().sum::<f64>(), 1.0, "{hidden:?}");
+        }
     }
 
     /// Who knows the corpus alone is right twice as often as chance, and by chance within the corpus.
@@ -383,6 +413,9 @@ mod tests {
         assert_eq!(marked.corpus, 1.0, "{marked:?}");
         assert_eq!(marked.within_chance, 0.5);
         assert_eq!(marked.balanced, marked.within, "{marked:?}");
+        // Named wrongly, they are taken for the other one of their corpus.
+        assert_eq!(marked.named[0][2] + marked.named[0][3], 0.0, "{marked:?}");
+        assert_eq!(marked.named[3][0] + marked.named[3][1], 0.0, "{marked:?}");
         assert_eq!(marked.times_chance(), 2.0 * marked.times_chance_within());
         assert!(marked.times_chance_within() < 2.0, "{marked:?}");
     }
