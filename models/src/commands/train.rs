@@ -480,11 +480,14 @@ impl Speech {
                 .filter(|r| !self.held_out.contains(&r.speaker))
             {
                 let name = rated_key(&r.speaker, rate);
+                let row = |name: &String| self.speakers.binary_search(name).ok();
+                let speaker = row(&name).map_or(-1, |i| i as i64);
                 let mut item = Item {
                     key: rated_key(&r.key, rate),
                     teacher_key: r.key.clone(),
                     rate,
-                    speaker: self.speakers.binary_search(&name).map_or(-1, |i| i as i64),
+                    speaker,
+                    person: row(&r.speaker).map_or(speaker, |i| i as i64),
                     corpus: config.data.corpus_index(&r.corpus),
                     emotion: emotion_index(&r.emotion),
                     wide: wide.contains(&r.corpus.as_str()),
@@ -546,6 +549,7 @@ impl Speech {
                     teacher_key: r.key.clone(),
                     rate: 1.0,
                     speaker: -1,
+                    person: -1,
                     corpus: d.corpus_index(&r.corpus),
                     emotion: 0,
                     wide: false,
@@ -622,11 +626,13 @@ impl Speech {
         for r in self.recordings.iter().filter(used) {
             frames[emotion_index(&r.emotion) as usize] += length(r);
         }
+        let actor = |r: &Recording| actors.binary_search(&r.speaker).map_or(-1, |i| i as i64);
         let item = |r: &Recording| Item {
             key: r.key.clone(),
             teacher_key: r.key.clone(),
             rate: 1.0,
-            speaker: actors.binary_search(&r.speaker).map_or(-1, |i| i as i64),
+            speaker: actor(r),
+            person: actor(r),
             corpus: config.data.corpus_index(&r.corpus),
             emotion: emotion_index(&r.emotion),
             wide: r.corpus != "emodb",

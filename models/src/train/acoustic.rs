@@ -34,7 +34,7 @@ use super::optimizer::AdamW;
 use super::phone_reader::PhoneReader;
 use super::phones::LABELS;
 use super::session::Session;
-use super::speaker_adversary::SpeakerAdversary;
+use super::speaker_adversary::{Classes, SpeakerAdversary};
 use crate::networks::{
     CONTENT, ContentEncoder, Generator, LOOK_AHEAD, MelClassifier, MelDiscriminator,
 };
@@ -245,13 +245,12 @@ impl AcousticRun<'_> {
         let all = || checkpoint::named(&networks.store);
         let path = self.folder.join(STAGE1);
         let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
-        let mut adversary = SpeakerAdversary::new(
-            networks.voices.size()[0],
-            &self.pool.corpus_shares(),
-            c.steps,
-            c,
-            self.device,
-        );
+        let classes = Classes {
+            speakers: networks.voices.size()[0],
+            spoken: self.pool.speakers(c.reversal.across_rates),
+            corpora: self.pool.corpus_shares(),
+        };
+        let mut adversary = SpeakerAdversary::new(&classes, c.steps, c, self.device);
         let mut listener = self.listener();
         let mut without_codes = networks.encoder.codebook().is_some();
         let heads_first = self.start.as_ref().map_or(0, |_| c.heads_first);
@@ -445,7 +444,7 @@ impl AcousticRun<'_> {
             + phone * c.phone_weight
             + sequence * c.phone_sequence_weight
             + speaker * c.speaker_reversal
-            + corpus * c.corpus_reversal;
+            + corpus * c.reversal.corpus;
         if let Some(codes) = &codes {
             total += codes.commitment() * c.commitment;
         }
@@ -788,6 +787,7 @@ mod tests {
             teacher_key: "a".into(),
             rate: 1.0,
             speaker: 0,
+            person: 0,
             corpus: 0,
             emotion: 0,
             wide: true,
@@ -835,7 +835,12 @@ mod tests {
             device: Device::Cpu,
         };
         let c = &config.acoustic;
-        let mut adversary = SpeakerAdversary::new(1, &[1.0], 40, c, Device::Cpu);
+        let classes = Classes {
+            speakers: 1,
+            spoken: 1,
+            corpora: vec![1.0],
+        };
+        let mut adversary = SpeakerAdversary::new(&classes, 40, c, Device::Cpu);
         let shape = Shape {
             batch: c.batch,
             frames: c.frames,

@@ -47,16 +47,16 @@ impl Default for Strength {
 }
 
 /// Disturbs a crop of log mel frames in place (the lowest [`CONTENT_MEL`] bands of each).
-/// `centres_hz` are the bands' centres.
+/// `centres_hz` are the bands' centres. Returns whether it did, and not left the crop as it was.
 pub fn disturb(
     frames: &mut [[f32; BANDS]],
     centres_hz: &[f32],
     strength: &Strength,
     rng: &mut impl rand::Rng,
-) {
+) -> bool {
     // Where it cannot be, no number is drawn: recipes without it draw what they drew before it was there.
     if strength.undisturbed > 0.0 && rng.random_bool(strength.undisturbed) {
-        return;
+        return false;
     }
     let stretch = rng.random_range(-strength.tract..=strength.tract).exp();
     let map = band_map(centres_hz, stretch);
@@ -85,6 +85,7 @@ pub fn disturb(
     if rng.random_bool(strength.mask) && frames.len() > 20 {
         mask(frames, rng);
     }
+    true
 }
 
 /// Where each band reads from after a stretch of the frequency axis: (band below, band above, share of the one above).

@@ -1,6 +1,7 @@
 //! Batches of random crops, made on threads beside the training.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 
@@ -36,6 +37,8 @@ pub struct Item {
     pub rate: f64,
     /// Row of the speaker table; −1 where unknown.
     pub speaker: i64,
+    /// Row of the same speaker at the recording's own rate, where that is in the table; else as `speaker`.
+    pub person: i64,
     /// Place of its corpus among those of the recipe.
     pub corpus: i64,
     /// Emotion index, 0 neutral.
@@ -76,6 +79,16 @@ impl Pool {
     pub fn with_phones(mut self, phones: Option<Arc<Phones>>) -> Self {
         self.phones = phones;
         self
+    }
+
+    /// How many known speakers there are, their copies at other rates counting as others or not.
+    pub fn speakers(&self, across_rates: bool) -> usize {
+        let known = self.items.iter().filter(|item| item.speaker >= 0);
+        let all: BTreeSet<i64> = match across_rates {
+            true => known.map(|item| item.person).collect(),
+            false => known.map(|item| item.speaker).collect(),
+        };
+        all.len()
     }
 
     /// Share of each corpus in what is drawn, of speakers who are known; as many as the last of their corpora asks for.
@@ -136,8 +149,12 @@ pub struct FrameBatch {
     pub mask: Tensor,
     /// `[batch]`, 0 where unknown.
     pub speaker: Tensor,
+    /// The same, copies at other rates being the same speaker, `[batch]`, 0 where unknown.
+    pub person: Tensor,
     /// 1 where the speaker is known, `[batch]`.
     pub known: Tensor,
+    /// 1 where what is heard was disturbed, `[batch]`.
+    pub disturbed: Tensor,
     /// Place of the corpus among those of the recipe, `[batch]`; 0 where the speaker is not known.
     pub corpus: Tensor,
     /// `[batch]`, 0 neutral.
@@ -159,7 +176,9 @@ impl FrameBatch {
             sequences: self.sequences.clone(),
             mask: to(&self.mask),
             speaker: to(&self.speaker),
+            person: to(&self.person),
             known: to(&self.known),
+            disturbed: to(&self.disturbed),
             corpus: to(&self.corpus),
             emotion: to(&self.emotion),
         }
@@ -308,8 +327,9 @@ fn frame_batch(
     let mut teacher_mask = vec![0.0_f32; batch * frames];
     let mut phones = vec![UNLABELLED; batch * frames];
     let mut sequences = vec![Vec::new(); batch];
-    let (mut speaker, mut known) = (Vec::new(), Vec::new());
+    let (mut speaker, mut person, mut known) = (Vec::new(), Vec::new(), Vec::new());
     let (mut corpus, mut emotion) = (Vec::new(), Vec::new());
+    let mut changed = Vec::new();
     for row in 0..batch {
         let item = pool.draw(cumulative, rng);
         let features = &pool.features[&item.key];
@@ -330,7 +350,8 @@ fn frame_batch(
         let mut disturbed: Vec<[f32; CONTENT_MEL as usize]> =
             crop.iter().map(|f| std::array::from_fn(|b| f[b])).collect();
         clean.extend(disturbed.iter().flatten().map(|v| normalise_value(*v)));
-        disturb(&mut disturbed, centres, strength, rng);
+        let touched = disturb(&mut disturbed, centres, strength, rng);
+        changed.push(if touched { 1.0_f32 } else { 0.0 });
         heard.extend(disturbed.iter().flatten().map(|v| normalise_value(*v)));
         let known_here = item.speaker >= 0;
         for (t, frame) in crop.iter().enumerate().take(frames) {
@@ -357,6 +378,7 @@ fn frame_batch(
             sequences[row] = label_frames(said, item.rate, start, labels);
         }
         speaker.push(item.speaker.max(0));
+        person.push(item.person.max(0));
         known.push(if known_here { 1.0_f32 } else { 0.0 });
         corpus.push(if known_here { item.corpus } else { 0 });
         emotion.push(item.emotion);
@@ -373,7 +395,9 @@ fn frame_batch(
         sequences,
         mask: Tensor::from_slice(&mask).reshape([b, f, MEL]),
         speaker: Tensor::from_slice(&speaker),
+        person: Tensor::from_slice(&person),
         known: Tensor::from_slice(&known),
+        disturbed: Tensor::from_slice(&changed),
         corpus: Tensor::from_slice(&corpus),
         emotion: Tensor::from_slice(&emotion),
     }
@@ -547,6 +571,7 @@ mod tests {
             teacher_key: "a".into(),
             rate: 1.0,
             speaker,
+            person: speaker,
             corpus,
             emotion: 0,
             wide: true,
@@ -562,6 +587,10 @@ mod tests {
         let some = pool(some);
         assert_eq!(some.corpus_shares(), [0.25, 0.0, 0.75]);
         assert!(pool(vec![item(1, -1, 1.0)]).corpus_shares().is_empty());
+        let mut copy = item(2, 3, 1.0);
+        copy.person = 0;
+        let copied = pool(vec![item(2, 0, 1.0), item(0, 1, 1.0), copy]);
+        assert_eq!((copied.speakers(false), copied.speakers(true)), (3, 2));
         // What a batch says of its rows is what the items do, but for speakers who are not known.
         let shape = Shape {
             batch: 64,

@@ -159,6 +159,36 @@ pub enum Initialisation {
     He,
 }
 
+/// The classifier from which the content encoder hides who speaks. By default it learns from each batch once, which with a dozen crops
+/// a batch teaches it nothing (docs/training.md).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReversalConfig {
+    /// Weight of hiding which of the free corpora the speech is of, each counting alike; 0: it is not looked for.
+    pub corpus: f64,
+    /// Batches that are remembered, the present one among them. No checkpoint holds them: after a stop they are gathered anew.
+    pub memory: usize,
+    /// Crops from which it learns in a step, drawn from all that are remembered; 0: all of them together.
+    pub crops: usize,
+    /// Whether a speaker's copies at other rates are the same speaker to it: fewer classes, each met more often.
+    pub across_rates: bool,
+    /// Whether only crops that are heard undisturbed are its business (needs `undisturbed` of the disturbance): a stretched tract is
+    /// somebody else's.
+    pub undisturbed: bool,
+}
+
+impl Default for ReversalConfig {
+    fn default() -> Self {
+        Self {
+            corpus: 0.0,
+            memory: 1,
+            crops: 0,
+            across_rates: false,
+            undisturbed: false,
+        }
+    }
+}
+
 /// Content encoder and generator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -195,12 +225,8 @@ pub struct AcousticConfig {
     pub listener_optimizer: OptimizerConfig,
     /// Weight of hiding the speaker from a classifier of the content (Ganin et al. 2016).
     pub speaker_reversal: f64,
-    /// Weight of hiding from the same classifier which of the free corpora the speech is of, each counting alike; 0: it is
-    /// not looked for.
-    pub corpus_reversal: f64,
-    /// Batches from which that classifier learns together: the present one and those before it. More make it a
-    /// better one, in longer time. No checkpoint holds them: after a stop it begins with the present one again.
-    pub reversal_memory: usize,
+    /// How that classifier is taught and asked.
+    pub reversal: ReversalConfig,
     /// That classifier's optimiser; it takes two steps a batch.
     pub speaker_optimizer: OptimizerConfig,
     /// How the matrices begin; no matter with `--start`.
@@ -257,8 +283,7 @@ impl Default for AcousticConfig {
             listener_weight: 0.0,
             listener_optimizer: OptimizerConfig::default(),
             speaker_reversal: 0.15,
-            corpus_reversal: 0.0,
-            reversal_memory: 1,
+            reversal: ReversalConfig::default(),
             speaker_optimizer: OptimizerConfig {
                 learning_rate: 2e-3,
                 final_share: 0.3,

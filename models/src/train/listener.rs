@@ -158,7 +158,9 @@ mod tests {
             sequences: vec![Vec::new(); rows as usize],
             mask: Tensor::ones([rows, frames, CONTENT_MEL], like),
             speaker: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
+            person: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
             known: Tensor::ones([rows], like),
+            disturbed: Tensor::zeros([rows], like),
             corpus: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
             emotion: Tensor::zeros([rows], (Kind::Int64, Device::Cpu)),
         }

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use super::batches::FrameBatch;
 use super::checkpoint::{self, Tensors};
-use super::config::AcousticConfig;
+use super::config::{AcousticConfig, ReversalConfig};
 use super::learner::{restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
@@ -34,7 +34,7 @@ pub struct SpeakerAdversary {
     adam: AdamW,
     /// The last batches, from which it learns together.
     memory: VecDeque<Seen>,
-    remembers: usize,
+    settings: ReversalConfig,
 }
 
 /// Two linear layers that name one of so many classes, from frames and from the crop.
@@ -47,6 +47,17 @@ struct Heads {
     chance: f64,
 }
 
+/// What there is to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classes {
+    /// Rows of the speaker table.
+    pub speakers: i64,
+    /// How many of them are drawn from, as [`ReversalConfig::across_rates`] has it.
+    pub spoken: usize,
+    /// Share of each corpus of the crops whose speaker is known; fewer than two with any speech are not looked for.
+    pub corpora: Vec<f64>,
+}
+
 /// What a batch is to the classifier.
 #[derive(Debug)]
 struct Seen {
@@ -54,10 +65,61 @@ struct Seen {
     content: Tensor,
     /// `[batch]`.
     speaker: Tensor,
-    /// 1 where the speaker is known, `[batch]`.
-    known: Tensor,
+    /// 1 where a crop counts, `[batch]`.
+    counts: Tensor,
     /// `[batch]`.
     corpus: Tensor,
+}
+
+impl Seen {
+    /// `content` `[batch, frames, CONTENT]`: what the encoder made of the batch.
+    fn of(content: &Tensor, batch: &FrameBatch, settings: &ReversalConfig) -> Self {
+        let speaker = match settings.across_rates {
+            true => &batch.person,
+            false => &batch.speaker,
+        };
+        let counts = match settings.undisturbed {
+            true => &batch.known * (-&batch.disturbed + 1.0),
+            false => batch.known.shallow_clone(),
+        };
+        Self {
+            content: content.shallow_clone(),
+            speaker: speaker.shallow_clone(),
+            counts,
+            corpus: batch.corpus.shallow_clone(),
+        }
+    }
+
+    /// Only the crops that count; none where there are none.
+    fn counting(&self) -> Option<Self> {
+        let rows = self.counts.nonzero().squeeze_dim(1);
+        (rows.size()[0] > 0).then(|| self.rows(&rows))
+    }
+
+    /// Those crops.
+    fn rows(&self, rows: &Tensor) -> Self {
+        let of = |t: &Tensor| t.index_select(0, rows);
+        Self {
+            content: of(&self.content),
+            speaker: of(&self.speaker),
+            counts: of(&self.counts),
+            corpus: of(&self.corpus),
+        }
+    }
+
+    /// All of them as one batch.
+    fn joined(all: &VecDeque<Self>) -> Self {
+        let join = |part: fn(&Self) -> &Tensor| {
+            let parts: Vec<&Tensor> = all.iter().map(part).collect();
+            Tensor::cat(&parts, 0)
+        };
+        Self {
+            content: join(|s| &s.content),
+            speaker: join(|s| &s.speaker),
+            counts: join(|s| &s.counts),
+            corpus: join(|s| &s.corpus),
+        }
+    }
 }
 
 /// Its verdict on a batch: cross-entropy of each row, by frames `[batch]` and by the crop `[batch]`.
@@ -103,22 +165,20 @@ impl Heads {
 }
 
 impl SpeakerAdversary {
-    /// A fresh classifier of so many speakers, for a run of `steps` batches, and of as many corpora as there are shares
-    /// (of the crops whose speaker is known); fewer than two with any speech are not looked for.
-    pub fn new(
-        speakers: i64,
-        corpora: &[f64],
-        steps: u64,
-        c: &AcousticConfig,
-        device: Device,
-    ) -> Self {
+    /// A fresh classifier for a run of `steps` batches.
+    pub fn new(classes: &Classes, steps: u64, c: &AcousticConfig, device: Device) -> Self {
         let store = VarStore::new(device);
         let root = store.root();
         let first = Linear::new(&(&root / "first"), CONTENT, WIDTH, 1.4);
         let second = Linear::new(&(&root / "second"), WIDTH, WIDTH, 1.4);
-        let speaker = Heads::new(&root, speakers, speakers as usize);
+        let Classes {
+            speakers,
+            spoken,
+            corpora,
+        } = classes;
+        let speaker = Heads::new(&root, *speakers, *spoken);
         let spoken = corpora.iter().filter(|&&share| share > 0.0).count();
-        let corpus = (c.corpus_reversal > 0.0 && spoken > 1).then(|| {
+        let corpus = (c.reversal.corpus > 0.0 && spoken > 1).then(|| {
             let heads = Heads::new(&(&root / "corpus"), corpora.len() as i64, spoken);
             let count = |&share: &f64| if share > 0.0 { 1.0 / share as f32 } else { 0.0 };
             let counts: Vec<f32> = corpora.iter().map(count).collect();
@@ -134,7 +194,7 @@ impl SpeakerAdversary {
             corpus,
             adam,
             memory: VecDeque::new(),
-            remembers: c.reversal_memory.max(1),
+            settings: c.reversal.clone(),
         }
     }
 
@@ -151,55 +211,62 @@ impl SpeakerAdversary {
 
     /// Learns from a batch of content `[batch, frames, CONTENT]` that the encoder made, and from those before it that it
     /// remembers. Returns its cross-entropies of the speaker by frame and by crop, and the same of the corpus (0 where it
-    /// does not look for it), over all of them before the last step.
+    /// does not look for it), over what it learned from before the last step.
     pub fn learn(&mut self, content: &Tensor, batch: &FrameBatch) -> [f64; 4] {
-        self.memory.truncate(self.remembers - 1);
-        self.memory.push_front(Seen {
-            content: content.detach(),
-            speaker: batch.speaker.shallow_clone(),
-            known: batch.known.shallow_clone(),
-            corpus: batch.corpus.shallow_clone(),
-        });
-        let all = |part: fn(&Seen) -> &Tensor| {
-            let parts: Vec<&Tensor> = self.memory.iter().map(part).collect();
-            Tensor::cat(&parts, 0)
-        };
-        let content = all(|s| &s.content);
-        let (speaker, known) = (all(|s| &s.speaker), all(|s| &s.known));
-        let corpus = all(|s| &s.corpus);
-        let mut values = [0.0; 4];
-        for _ in 0..STEPS {
-            let (hidden, pooled) = self.hear(&content);
-            let mut total = Tensor::zeros([], (Kind::Float, content.device()));
-            let mut add = |named: &Named, weight: &Tensor, values: &mut [f64]| {
-                for (value, entropy) in values.iter_mut().zip([&named.frame, &named.crop]) {
-                    let mean = masked_mean(entropy, weight);
-                    *value = mean.double_value(&[]);
-                    total += mean;
-                }
-            };
-            let named = self.speaker.name(&hidden, &pooled, &speaker);
-            add(&named, &known, &mut values[..2]);
-            if let Some((heads, counts)) = &self.corpus {
-                let named = heads.name(&hidden, &pooled, &corpus);
-                let weight = counts.index_select(0, &corpus) * &known;
-                add(&named, &weight, &mut values[2..]);
-            }
-            self.adam.backward_step(&total);
+        let seen = Seen::of(&content.detach(), batch, &self.settings);
+        if let Some(seen) = seen.counting() {
+            self.memory.push_front(seen);
         }
+        self.memory.truncate(self.settings.memory.max(1));
+        let mut values = [0.0; 4];
+        if self.memory.is_empty() {
+            return values;
+        }
+        let all = Seen::joined(&self.memory);
+        for _ in 0..STEPS {
+            let drawn = self.settings.crops as i64;
+            let like = (Kind::Int64, content.device());
+            let some = || all.rows(&Tensor::randint(all.counts.size()[0], [drawn], like));
+            values = match drawn {
+                0 => self.learn_from(&all),
+                _ => self.learn_from(&some()),
+            };
+        }
+        values
+    }
+
+    /// One step on crops that count.
+    fn learn_from(&mut self, seen: &Seen) -> [f64; 4] {
+        let (hidden, pooled) = self.hear(&seen.content);
+        let named = self.speaker.name(&hidden, &pooled, &seen.speaker);
+        let mut terms = vec![
+            masked_mean(&named.frame, &seen.counts),
+            masked_mean(&named.crop, &seen.counts),
+        ];
+        if let Some((heads, weights)) = &self.corpus {
+            let named = heads.name(&hidden, &pooled, &seen.corpus);
+            let weight = weights.index_select(0, &seen.corpus) * &seen.counts;
+            terms.extend([&named.frame, &named.crop].map(|t| masked_mean(t, &weight)));
+        }
+        let mut values = [0.0; 4];
+        for (value, term) in values.iter_mut().zip(&terms) {
+            *value = term.double_value(&[]);
+        }
+        self.adam.backward_step(&terms.into_iter().sum());
         values
     }
 
     /// What the encoder is to make small: how much better than by chance the speaker is told, and the corpus (0 where it
     /// is not looked for), with the gradient turned round (Ganin et al. 2016).
     pub fn told(&self, content: &Tensor, batch: &FrameBatch) -> [Tensor; 2] {
+        let seen = Seen::of(content, batch, &self.settings);
         let (hidden, pooled) = self.hear(content);
-        let named = self.speaker.name(&hidden, &pooled, &batch.speaker);
-        let speaker = self.speaker.told(&named, &batch.known);
+        let named = self.speaker.name(&hidden, &pooled, &seen.speaker);
+        let speaker = self.speaker.told(&named, &seen.counts);
         let corpus = match &self.corpus {
-            Some((heads, counts)) => {
-                let weight = counts.index_select(0, &batch.corpus) * &batch.known;
-                let named = heads.name(&hidden, &pooled, &batch.corpus);
+            Some((heads, weights)) => {
+                let weight = weights.index_select(0, &seen.corpus) * &seen.counts;
+                let named = heads.name(&hidden, &pooled, &seen.corpus);
                 heads.told(&named, &weight)
             }
             None => speaker.zeros_like(),
@@ -226,16 +293,21 @@ mod tests {
 
     const LIKE: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-    fn settings(corpus_reversal: f64, reversal_memory: usize) -> AcousticConfig {
-        AcousticConfig {
-            corpus_reversal,
-            reversal_memory,
+    fn fresh(corpora: &[f64], reversal: ReversalConfig) -> SpeakerAdversary {
+        let c = AcousticConfig {
+            reversal,
             speaker_optimizer: OptimizerConfig {
                 warm_up: 5,
                 ..OptimizerConfig::default()
             },
             ..AcousticConfig::default()
-        }
+        };
+        let classes = Classes {
+            speakers: 4,
+            spoken: 4,
+            corpora: corpora.to_vec(),
+        };
+        SpeakerAdversary::new(&classes, 60, &c, Device::Cpu)
     }
 
     /// A batch of four speakers of two corpora, of which the classifier reads no more than who they are.
@@ -252,7 +324,9 @@ mod tests {
             sequences: Vec::new(),
             mask: nothing(),
             speaker: Tensor::from_slice(&[0_i64, 1, 2, 3]),
+            person: Tensor::from_slice(&[0_i64, 1, 0, 1]),
             known: Tensor::ones([4], LIKE),
+            disturbed: Tensor::from_slice(&[0.0_f32, 1.0, 1.0, 0.0]),
             corpus: Tensor::from_slice(&[0_i64, 2, 0, 2]),
             emotion: nothing(),
         }
@@ -275,8 +349,7 @@ mod tests {
     #[test]
     fn what_tells_the_speaker_is_found_and_fled_from() {
         tch::manual_seed(5);
-        let c = settings(0.0, 1);
-        let mut adversary = SpeakerAdversary::new(4, &[0.5, 0.0, 0.5], 60, &c, Device::Cpu);
+        let mut adversary = fresh(&[0.5, 0.0, 0.5], ReversalConfig::default());
         let mark = marks([-1.5, -0.5, 0.5, 1.5]);
         let first = adversary.learn(&content(&mark), &batch());
         let mut last = first;
@@ -299,8 +372,12 @@ mod tests {
     #[test]
     fn what_tells_the_corpus_is_found_and_fled_from() {
         tch::manual_seed(6);
-        let c = settings(1.0, 3);
-        let mut adversary = SpeakerAdversary::new(4, &[0.9, 0.0, 0.1], 60, &c, Device::Cpu);
+        let reversal = ReversalConfig {
+            corpus: 1.0,
+            memory: 3,
+            ..ReversalConfig::default()
+        };
+        let mut adversary = fresh(&[0.9, 0.0, 0.1], reversal);
         let mark = marks([-1.0, 1.0, -1.0, 1.0]);
         let mut last = [0.0; 4];
         for _ in 0..40 {
@@ -320,25 +397,79 @@ mod tests {
         assert!((0..4).all(inwards), "{gradient:?}");
     }
 
-    /// It remembers as many batches as it is told to, and learns from all of them.
+    /// It remembers as many batches as it is told to, and learns from them, all together or some drawn.
     #[test]
     fn what_was_heard_before_is_learned_from_once_more() {
         tch::manual_seed(7);
-        let known = |remembers| {
-            let c = settings(0.0, remembers);
-            let mut adversary = SpeakerAdversary::new(4, &[], 60, &c, Device::Cpu);
-            let mark = marks([-1.5, -0.5, 0.5, 1.5]);
-            let heard = content(&mark);
-            adversary.learn(&heard, &batch());
-            let mut unknown = batch();
-            unknown.known = Tensor::zeros([4], LIKE);
-            for _ in 0..20 {
-                adversary.learn(&heard, &unknown);
+        let told = |memory, crops| {
+            let reversal = ReversalConfig {
+                memory,
+                crops,
+                ..ReversalConfig::default()
+            };
+            let mut adversary = fresh(&[], reversal);
+            let heard = content(&marks([-1.5, -0.5, 0.5, 1.5]));
+            for _ in 0..8 {
+                adversary.learn(&heard, &batch());
             }
-            let [told, _] = adversary.told(&heard, &batch());
-            told.double_value(&[])
+            // Others look like the first speaker from then on.
+            let other = content(&marks([-1.5; 4]));
+            let mut first = batch();
+            first.speaker = Tensor::zeros([4], (Kind::Int64, Device::Cpu));
+            for _ in 0..20 {
+                adversary.learn(&other, &first);
+            }
+            // Who takes everybody for the first one is right about him alone.
+            let mut rest = batch();
+            rest.known = Tensor::from_slice(&[0.0_f32, 1.0, 1.0, 1.0]);
+            let [told, _] = adversary.told(&heard, &rest);
+            (told.double_value(&[]), adversary.memory.len())
         };
-        let (forgetful, mindful) = (known(1), known(30));
-        assert!(mindful > forgetful + 0.5, "{mindful} {forgetful}");
+        let ((forgetful, one), (mindful, all), (drawn, some)) =
+            (told(1, 0), told(30, 0), told(30, 40));
+        assert_eq!((one, all, some), (1, 28, 28));
+        assert!(mindful > 2.0 * forgetful, "{mindful} {forgetful}");
+        assert!(drawn > 2.0 * forgetful, "{drawn} {forgetful}");
+    }
+
+    /// A batch in which nothing counts teaches nothing and is not remembered; what is disturbed does not count where only
+    /// undisturbed speech does, and copies at other rates are one speaker where rates are crossed.
+    #[test]
+    fn only_what_counts_is_learned_from() {
+        tch::manual_seed(8);
+        let reversal = ReversalConfig {
+            memory: 2,
+            undisturbed: true,
+            across_rates: true,
+            ..ReversalConfig::default()
+        };
+        let mut adversary = fresh(&[], reversal);
+        let heard = content(&marks([-1.0, 1.0, -1.0, 1.0]));
+        let mut nobody = batch();
+        nobody.known = Tensor::zeros([4], LIKE);
+        let before = adversary.state();
+        assert_eq!(adversary.learn(&heard, &nobody), [0.0; 4]);
+        let same = before
+            .iter()
+            .zip(&adversary.state())
+            .all(|(a, b)| a.1.equal(&b.1));
+        assert!(same && adversary.memory.is_empty());
+        adversary.learn(&heard, &batch());
+        let seen = &adversary.memory[0];
+        let rows = |t: &Tensor| Vec::<i64>::try_from(t).unwrap();
+        assert_eq!(rows(&seen.speaker), [0, 1]);
+        assert_eq!(rows(&seen.corpus), [0, 2]);
+        assert!(
+            seen.content
+                .equal(&heard.index_select(0, &Tensor::from_slice(&[0_i64, 3])))
+        );
+        // Another batch of nobody leaves it what it has.
+        adversary.learn(&heard, &nobody);
+        assert_eq!(adversary.memory.len(), 1);
+        let told = |batch: &FrameBatch| adversary.told(&heard, batch)[0].double_value(&[]);
+        let mut disturbed = batch();
+        disturbed.disturbed = Tensor::ones([4], LIKE);
+        assert!(told(&batch()) > 0.0);
+        assert_eq!(told(&disturbed), 0.0);
     }
 }
