@@ -626,18 +626,20 @@ impl Speech {
         for r in self.recordings.iter().filter(used) {
             frames[emotion_index(&r.emotion) as usize] += length(r);
         }
-        let actor = |r: &Recording| actors.binary_search(&r.speaker).map_or(-1, |i| i as i64);
-        let item = |r: &Recording| Item {
-            key: r.key.clone(),
-            teacher_key: r.key.clone(),
-            rate: 1.0,
-            speaker: actor(r),
-            person: actor(r),
-            corpus: config.data.corpus_index(&r.corpus),
-            emotion: emotion_index(&r.emotion),
-            wide: r.corpus != "emodb",
-            // Class balancing by sampling (the article's option).
-            weight: length(r) / frames[emotion_index(&r.emotion) as usize].max(1.0),
+        let item = |r: &Recording| {
+            let actor = actors.binary_search(&r.speaker).map_or(-1, |i| i as i64);
+            Item {
+                key: r.key.clone(),
+                teacher_key: r.key.clone(),
+                rate: 1.0,
+                speaker: actor,
+                person: actor,
+                corpus: config.data.corpus_index(&r.corpus),
+                emotion: emotion_index(&r.emotion),
+                wide: r.corpus != "emodb",
+                // Class balancing by sampling (the article's option).
+                weight: length(r) / frames[emotion_index(&r.emotion) as usize].max(1.0),
+            }
         };
         let items = self.recordings.iter().filter(used).map(item).collect();
         Pool::new(items, self.features.clone(), None)

@@ -284,16 +284,9 @@ impl AcousticRun<'_> {
         }
         let codebook = networks.encoder.codebook();
         let mut upkeep = codebook.map(|book| (book, Upkeep::new(book, c.batch * c.frames)));
-        let names = [
-            "mel",
-            "change",
-            "teacher",
-            "phone",
-            "sequence",
-            "speaker_by_frame",
-            "speaker_by_crop",
-            "corpus_by_frame",
-            "corpus_by_crop",
+        let mut names = vec!["mel", "change", "teacher", "phone", "sequence"];
+        names.extend(SpeakerAdversary::CURVES);
+        names.extend([
             "listener",
             "heard_by_listener",
             "held_out_teacher",
@@ -301,7 +294,7 @@ impl AcousticRun<'_> {
             "held_out_phone_errors",
             "codes_in_use",
             "commitment",
-        ];
+        ]);
         let mut session = Session::new(
             &self.folder,
             "acoustic",
@@ -357,16 +350,9 @@ impl AcousticRun<'_> {
         let c = &self.config.acoustic;
         let heads = checkpoint::named_below(&networks.store, &["head"]);
         let mut adam = AdamW::new(&c.optimizer, heads, c.heads_first);
-        let names = [
-            "teacher",
-            "phone",
-            "sequence",
-            "speaker_by_frame",
-            "speaker_by_crop",
-            "corpus_by_frame",
-            "corpus_by_crop",
-            "listener",
-        ];
+        let mut names = vec!["teacher", "phone", "sequence"];
+        names.extend(SpeakerAdversary::CURVES);
+        names.push("listener");
         let span = (0, c.heads_first);
         let mut session = Session::new(&self.folder, "heads", &names, span, self.deadline)?;
         for step in 1..=c.heads_first {

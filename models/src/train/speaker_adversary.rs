@@ -165,6 +165,14 @@ impl Heads {
 }
 
 impl SpeakerAdversary {
+    /// Names of what [`Self::learn`] returns.
+    pub const CURVES: [&str; 4] = [
+        "speaker_by_frame",
+        "speaker_by_crop",
+        "corpus_by_frame",
+        "corpus_by_crop",
+    ];
+
     /// A fresh classifier for a run of `steps` batches.
     pub fn new(classes: &Classes, steps: u64, c: &AcousticConfig, device: Device) -> Self {
         let store = VarStore::new(device);
@@ -210,7 +218,7 @@ impl SpeakerAdversary {
     }
 
     /// Learns from a batch of content `[batch, frames, CONTENT]` that the encoder made, and from those before it that it
-    /// remembers. Returns its cross-entropies of the speaker by frame and by crop, and the same of the corpus (0 where it
+    /// remembers. Returns [`Self::CURVES`]: its cross-entropies of the speaker by frame and by crop, and the same of the corpus (0 where it
     /// does not look for it), over what it learned from before the last step.
     pub fn learn(&mut self, content: &Tensor, batch: &FrameBatch) -> [f64; 4] {
         let seen = Seen::of(&content.detach(), batch, &self.settings);

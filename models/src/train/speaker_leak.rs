@@ -121,9 +121,6 @@ struct Tally {
     crops: usize,
     /// As whom they were named, by speaker.
     named: Vec<usize>,
-    right: usize,
-    /// Named as somebody of the right corpus.
-    corpus: usize,
     /// Named rightly, were only the right corpus there to choose from.
     within: usize,
 }
@@ -266,8 +263,6 @@ fn ask(classifier: &Classifier, spoken: &[&Spoken], corpora: &[&str], tallies: &
         for (whom, times) in tally.named.iter_mut().enumerate() {
             *times += count_true(named.eq(whom as i64));
         }
-        tally.right += count_true(named.eq(who as i64));
-        tally.corpus += count_true(same.index_select(0, &named));
         tally.within += count_true(among.argmax(-1, false).eq(who as i64));
     }
 }
@@ -277,7 +272,13 @@ fn sum_up(tallies: &[Tally], names: Vec<String>, corpora: &[&str], asked_for: us
     let mean = |share: &dyn Fn(usize) -> f64| (0..tallies.len()).map(share).sum::<f64>() / speakers;
     let of = |count: usize, who: usize| count as f64 / tallies[who].crops as f64;
     let crops: usize = tallies.iter().map(|t| t.crops).sum();
-    let right: usize = tallies.iter().map(|t| t.right).sum();
+    let right = |who: usize| tallies[who].named[who];
+    let of_corpus = |who: usize| {
+        let whom = corpora.iter().zip(&tallies[who].named);
+        whom.filter(|(c, _)| **c == corpora[who])
+            .map(|(_, times)| times)
+            .sum()
+    };
     let most = tallies.iter().map(|t| t.crops).max().unwrap_or(0);
     let fellows = |who: usize| corpora.iter().filter(|c| **c == corpora[who]).count();
     let shares = |t: &Tally| {
@@ -290,10 +291,10 @@ fn sum_up(tallies: &[Tally], names: Vec<String>, corpora: &[&str], asked_for: us
         named: tallies.iter().map(shares).collect(),
         left_out: asked_for - tallies.len(),
         crops,
-        right: right as f64 / crops as f64,
-        balanced: mean(&|who| of(tallies[who].right, who)),
+        right: (0..tallies.len()).map(right).sum::<usize>() as f64 / crops as f64,
+        balanced: mean(&|who| of(right(who), who)),
         majority: most as f64 / crops as f64,
-        corpus: mean(&|who| of(tallies[who].corpus, who)),
+        corpus: mean(&|who| of(of_corpus(who), who)),
         within: mean(&|who| of(tallies[who].within, who)),
         within_chance: mean(&|who| 1.0 / fellows(who) as f64),
     }
