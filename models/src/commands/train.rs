@@ -25,7 +25,7 @@ use crate::train::performer::GameNetworks;
 use crate::train::phones::{Phones, load_or_align};
 use crate::train::rehearsal::Rehearsals;
 use crate::train::vocoder::{VocoderNetworks, VocoderRun};
-use crate::train::{acting, checkpoint, emotion};
+use crate::train::{acting, checkpoint, codes, emotion};
 
 /// Trains the networks and makes a pack. Every stage goes on from its last checkpoint.
 #[derive(Debug, clap::Parser)]
@@ -129,6 +129,7 @@ impl TrainArguments {
             .with_context(|| format!("cannot read the recipe {:?}", self.config))?;
         let config: TrainConfig =
             toml::from_str(&text).with_context(|| format!("{:?}", self.config))?;
+        codes::check(&config)?;
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
         }

@@ -50,6 +50,11 @@ impl Codebook {
         nearness(&self.entries.detach(), raw) / CONTENT as f64
     }
 
+    /// Log of the entries' shares in the content, from their [`Self::nearness`] `[…, codes]`.
+    pub fn log_shares(&self, nearness: &Tensor) -> Tensor {
+        (nearness / self.softness).log_softmax(-1, Kind::Float)
+    }
+
     /// The entry nearest to each vector, `[…, CONTENT]`. Its gradient goes to the vector as if it were
     /// that vector itself (straight-through); the entries get none.
     ///

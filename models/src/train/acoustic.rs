@@ -283,7 +283,12 @@ impl AcousticRun<'_> {
             learner.begin_mean();
         }
         let codebook = networks.encoder.codebook();
-        let mut upkeep = codebook.map(|book| (book, Upkeep::new(book, c.batch * c.frames)));
+        let mut upkeep = codebook.map(|book| {
+            (
+                book,
+                Upkeep::new(book, c.batch * c.frames, c.code_phones > 0.0),
+            )
+        });
         let mut names = vec!["mel", "change", "teacher", "phone", "sequence"];
         names.extend(SpeakerAdversary::CURVES);
         names.extend([
@@ -294,6 +299,7 @@ impl AcousticRun<'_> {
             "held_out_phone_errors",
             "codes_in_use",
             "commitment",
+            "phone_of_code",
         ]);
         let mut session = Session::new(
             &self.folder,
@@ -327,7 +333,7 @@ impl AcousticRun<'_> {
             values.extend(told);
             values.extend([listened, heard.double_value(&[])]);
             values.extend(unseen);
-            values.extend(terms.codes.as_ref().map_or([0.0; 2], CodeTerms::told));
+            values.extend(terms.codes.as_ref().map_or([0.0; 3], CodeTerms::told));
             session.record(learner.step(), rate, norm, &values)?;
             if session.due() {
                 learner.save(beside(&adversary, listener.as_ref()))?;
@@ -391,7 +397,8 @@ impl AcousticRun<'_> {
             raw.push(heard.reshape([-1, CONTENT]));
             phones.push(batch.phones.reshape([-1]));
         }
-        codes::seed(book, &Tensor::cat(&raw, 0), &Tensor::cat(&phones, 0))
+        let (raw, phones) = (Tensor::cat(&raw, 0), Tensor::cat(&phones, 0));
+        codes::seed(book, &raw, &phones, self.config.acoustic.code_phones > 0.0)
     }
 
     /// The recipe's listener, if it wants one and there is something to teach it by.
@@ -412,7 +419,10 @@ impl AcousticRun<'_> {
         let raw = networks.raw_content(&batch.heard);
         let content = networks.encoder.coded(&raw);
         let codes = networks.encoder.codebook();
-        let codes = codes.map(|book| CodeTerms::of(book, &raw));
+        let codes = codes.map(|book| {
+            let phones = (c.code_phones > 0.0).then_some(&batch.phones);
+            CodeTerms::of(book, &raw, phones)
+        });
         let noisy = match codes {
             Some(_) => content.shallow_clone(),
             None => &content + content.randn_like() * c.content_noise,
@@ -432,7 +442,7 @@ impl AcousticRun<'_> {
             + speaker * c.speaker_reversal
             + corpus * c.reversal.corpus;
         if let Some(codes) = &codes {
-            total += codes.commitment() * c.commitment;
+            total += codes.commitment() * c.commitment + codes.phone() * c.code_phones;
         }
         Terms {
             total,

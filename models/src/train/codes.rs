@@ -1,8 +1,10 @@
 //! How a codebook of content begins, learns, and is kept in use.
 
 use anyhow::{Result, ensure};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
+use super::batches::UNLABELLED;
+use super::config::TrainConfig;
 use super::phones::LABELS;
 use crate::networks::{Codebook, nearest};
 
@@ -30,15 +32,31 @@ pub struct CodeTerms {
     frames: Tensor,
     /// Mean squared distance of the content to its codes; its gradient reaches the encoder alone.
     commitment: Tensor,
+    /// Cross-entropy of the phones that the codes stand for; 0 where they stand for none. Its gradient reaches the encoder alone.
+    phone: Tensor,
 }
 
 impl CodeTerms {
-    /// `raw`: `[batch, frames, CONTENT]`.
-    pub fn of(book: &Codebook, raw: &Tensor) -> Self {
-        let chosen = book.nearest(raw);
+    /// `raw`: `[batch, frames, CONTENT]`. `phones` `[batch, frames]`: what is said, where codes stand for phones
+    /// ([`phone_of`]). A frame whose phone is known then has the nearest of that phone's codes.
+    pub fn of(book: &Codebook, raw: &Tensor, phones: Option<&Tensor>) -> Self {
+        let (chosen, phone) = match phones {
+            Some(phones) => {
+                let nearness = book.nearness(raw);
+                (
+                    nearest_of_phone(&nearness, phones),
+                    phone_entropy(book, &nearness, phones),
+                )
+            }
+            None => (
+                book.nearest(raw),
+                Tensor::zeros([], (Kind::Float, raw.device())),
+            ),
+        };
         let apart = raw - book.look_up(&chosen).detach();
         let chosen = chosen.reshape([-1]);
         Self {
+            phone,
             frames: chosen.bincount(None::<&Tensor>, book.entries().size()[0]),
             chosen,
             commitment: apart.square().mean(Kind::Float),
@@ -51,11 +69,66 @@ impl CodeTerms {
         &self.commitment
     }
 
-    /// Share of the codes that stand for any frame, and the distance of the content to its codes.
-    pub fn told(&self) -> [f64; 2] {
-        let used = self.frames.gt(0).to_kind(Kind::Float).mean(Kind::Float);
-        [&used, &self.commitment].map(|t| t.double_value(&[]))
+    /// What makes each frame nearest to a code of its phone: with codes as the middles of their phones' frames, a prototypical network
+    /// (Snell et al. 2017), and the content a phonetic posteriorgram (Hazen et al. 2009; Sun et al. 2016).
+    pub fn phone(&self) -> &Tensor {
+        &self.phone
     }
+
+    /// Share of the codes that stand for any frame, the distance of the content to its codes, and the cross-entropy of
+    /// their phones.
+    pub fn told(&self) -> [f64; 3] {
+        let used = self.frames.gt(0).to_kind(Kind::Float).mean(Kind::Float);
+        [&used, &self.commitment, &self.phone].map(|t| t.double_value(&[]))
+    }
+}
+
+/// Whether the recipe's codes can stand for phones, where it wants them to.
+///
+/// # Errors
+/// Codes that cannot be shared out alike among the phones, or that are not soft: the nearest code alone has no slope.
+pub fn check(config: &TrainConfig) -> Result<()> {
+    let networks = &config.networks;
+    let shared = networks.codes > 0 && networks.codes % LABELS == 0;
+    ensure!(
+        config.acoustic.code_phones == 0.0 || (shared && networks.code_softness > 0.0),
+        "code_phones of [acoustic] needs codes that are a multiple of {LABELS} and a code_softness above 0 in [networks], which has {} and {}",
+        networks.codes,
+        networks.code_softness
+    );
+    Ok(())
+}
+
+/// Label of the phone that each of so many codes stands for, where they stand for phones; one code after another, so that any
+/// multiple of [`LABELS`] shares them out alike.
+fn phone_of(codes: i64, device: Device) -> Tensor {
+    Tensor::arange(codes, (Kind::Int64, device)).remainder(LABELS)
+}
+
+/// Code of each frame, `[batch, frames]`: the nearest one of its phone, or of all where the phone is not known. `nearness`
+/// `[batch, frames, codes]`.
+fn nearest_of_phone(nearness: &Tensor, phones: &Tensor) -> Tensor {
+    let codes = nearness.size()[2];
+    let phones = phones.unsqueeze(-1);
+    let other = phone_of(codes, nearness.device()).ne_tensor(&phones);
+    let other = other.logical_and(&phones.ne(UNLABELLED));
+    no_grad(|| nearness.masked_fill(&other, f64::NEG_INFINITY)).argmax(-1, false)
+}
+
+/// Cross-entropy of the frames' phones, a phone having the shares of all its codes.
+fn phone_entropy(book: &Codebook, nearness: &Tensor, phones: &Tensor) -> Tensor {
+    let shares = book.log_shares(nearness).reshape([-1, nearness.size()[2]]);
+    let shares = shares.reshape([shares.size()[0], -1, LABELS]);
+    let known = phones.ne(UNLABELLED).sum(Kind::Float).clamp_min(1.0);
+    // These are logarithms of shares that add up to 1, which the softmax inside leaves as they are.
+    let sum = shares.logsumexp([1].as_slice(), false).cross_entropy_loss(
+        &phones.reshape([-1]),
+        None::<&Tensor>,
+        Reduction::Sum,
+        UNLABELLED,
+        0.0,
+    );
+    sum / known
 }
 
 /// Lets codes learn: each is the running mean of the content that it stands for (van den Oord et al. 2017, appendix
@@ -68,11 +141,14 @@ pub struct Upkeep {
     sums: Tensor,
     /// Batches since each code stood for any frame, `[codes]`. A resumed run begins to count anew.
     unused: Tensor,
+    /// Whether codes stand for phones: they stay with them however seldom they are said.
+    phonetic: bool,
 }
 
 impl Upkeep {
-    /// For a codebook all of whose codes count as just used, alike often, by batches of so many `frames`.
-    pub fn new(book: &Codebook, frames: usize) -> Self {
+    /// For a codebook all of whose codes count as just used, alike often, by batches of so many `frames`. `phonetic`: whether
+    /// they stand for phones.
+    pub fn new(book: &Codebook, frames: usize, phonetic: bool) -> Self {
         let entries = book.entries().detach();
         let codes = entries.size()[0];
         let each = frames as f64 / codes as f64;
@@ -80,6 +156,7 @@ impl Upkeep {
             frames: Tensor::full([codes, 1], each, (entries.kind(), entries.device())),
             sums: &entries * each,
             unused: Tensor::zeros([codes], (Kind::Int64, entries.device())),
+            phonetic,
         }
     }
 
@@ -104,7 +181,7 @@ impl Upkeep {
             self.unused = (&self.unused + 1) * terms.frames.eq(0).to_kind(Kind::Int64);
             let rows = self.unused.ge(PATIENCE).nonzero().reshape([-1]);
             let count = rows.size()[0];
-            if count == 0 || step as f64 > steps as f64 * RENEWED_UNTIL {
+            if self.phonetic || count == 0 || step as f64 > steps as f64 * RENEWED_UNTIL {
                 return None;
             }
             let frames = terms.raw.size()[0];
@@ -121,18 +198,22 @@ impl Upkeep {
 }
 
 /// Fills a codebook with centres of `raw` `[frames, CONTENT]`. Where `phones` `[frames]` tells enough of what is
-/// said, each phone gets about as many as the others, so that the codes tell phones rather than speakers.
+/// said, each phone gets about as many as the others, so that the codes tell phones rather than speakers. `phonetic`: each code is
+/// to stand for one phone ([`phone_of`]).
 ///
 /// # Errors
 /// When there are fewer frames than codes.
-pub fn seed(book: &Codebook, raw: &Tensor, phones: &Tensor) -> Result<()> {
+pub fn seed(book: &Codebook, raw: &Tensor, phones: &Tensor, phonetic: bool) -> Result<()> {
     let codes = book.entries().size()[0];
     ensure!(
         raw.size()[0] >= codes,
         "{codes} codes need as many frames to begin with; raise batch or frames of [acoustic]"
     );
     no_grad(|| {
-        let centres = centres_by_phone(raw, phones, codes).unwrap_or_else(|| k_means(raw, codes));
+        let centres = match phonetic {
+            true => centres_of_phones(raw, phones, codes),
+            false => centres_by_phone(raw, phones, codes).unwrap_or_else(|| k_means(raw, codes)),
+        };
         book.entries().shallow_clone().copy_(&centres);
     });
     Ok(())
@@ -157,6 +238,24 @@ fn centres_by_phone(raw: &Tensor, phones: &Tensor, count: i64) -> Option<Tensor>
     };
     let centres: Vec<Tensor> = said.iter().enumerate().map(of_phone).collect();
     Some(Tensor::cat(&centres, 0))
+}
+
+/// Centres of each phone's frames, in the order of [`phone_of`]; of any frames for a phone that has fewer frames than codes. They become
+/// those of the phone as soon as it is said.
+fn centres_of_phones(raw: &Tensor, phones: &Tensor, codes: i64) -> Tensor {
+    let each = codes / LABELS;
+    let of_phone = |label: i64| {
+        let rows = phones.eq(label).nonzero().reshape([-1]);
+        match rows.size()[0] >= each {
+            true => k_means(&raw.index_select(0, &rows), each),
+            false => {
+                let like = (Kind::Int64, raw.device());
+                raw.index_select(0, &Tensor::randint(raw.size()[0], [each], like))
+            }
+        }
+    };
+    let centres: Vec<Tensor> = (0..LABELS).map(of_phone).collect();
+    Tensor::stack(&centres, 1).reshape([codes, raw.size()[1]])
 }
 
 /// `count` centres of `frames` `[frames, values]`, of which there are as many or more: begun apart from one another
@@ -201,9 +300,17 @@ mod tests {
     const LIKE: (Kind, Device) = (Kind::Float, Device::Cpu);
 
     fn book(codes: i64) -> (VarStore, Codebook) {
+        book_of(codes, 0.0)
+    }
+
+    fn soft_book(codes: i64) -> (VarStore, Codebook) {
+        book_of(codes, 0.05)
+    }
+
+    fn book_of(codes: i64, softness: f64) -> (VarStore, Codebook) {
         tch::manual_seed(4);
         let store = VarStore::new(Device::Cpu);
-        let book = Codebook::new(&store.root(), codes, 0.0);
+        let book = Codebook::new(&store.root(), codes, softness);
         (store, book)
     }
 
@@ -222,11 +329,11 @@ mod tests {
         let (_store, book) = book(12);
         let (middles, frames) = heaps(12, 50);
         let unlabelled = Tensor::full([600], UNLABELLED, (Kind::Int64, Device::Cpu));
-        seed(&book, &frames, &unlabelled).unwrap();
+        seed(&book, &frames, &unlabelled, false).unwrap();
         let entries = book.look_up(&book.nearest(&middles));
         let error = (entries - middles).abs().max().double_value(&[]);
         assert!(error < 0.1, "{error}");
-        assert!(seed(&book, &frames.narrow(0, 0, 11), &unlabelled).is_err());
+        assert!(seed(&book, &frames.narrow(0, 0, 11), &unlabelled, false).is_err());
     }
 
     #[test]
@@ -241,7 +348,7 @@ mod tests {
             _ => UNLABELLED,
         };
         let phones: Vec<i64> = (0..1200).map(label).collect();
-        seed(&book, &frames, &Tensor::from_slice(&phones)).unwrap();
+        seed(&book, &frames, &Tensor::from_slice(&phones), false).unwrap();
         let places = nearest(&middles, book.entries());
         let own = places.bincount(None::<&Tensor>, 3);
         assert_eq!(Vec::<i64>::try_from(&own).unwrap(), [3, 4, 0]);
@@ -252,16 +359,17 @@ mod tests {
         let (_store, book) = book(5);
         let before = book.entries().copy();
         let raw = Tensor::randn([2, 30, CONTENT], LIKE).set_requires_grad(true);
-        let terms = CodeTerms::of(&book, &raw);
-        let [used, distance] = terms.told();
+        let terms = CodeTerms::of(&book, &raw, None);
+        let [used, distance, phone] = terms.told();
         assert!(used > 0.5 && distance > 0.1, "{used} {distance}");
+        assert_eq!(phone, 0.0);
         terms.commitment().backward();
         let apart = (&raw - book.quantise(&raw)).detach();
         let wanted = &apart * (2.0 / raw.numel() as f64);
         assert!(raw.grad().allclose(&wanted, 1e-4, 1e-7, false));
         assert!(!book.entries().grad().defined());
         // The codes go to the middle of their frames, and stay where they were without any.
-        let mut upkeep = Upkeep::new(&book, 60);
+        let mut upkeep = Upkeep::new(&book, 60, false);
         for step in 0..100 {
             assert!(upkeep.learn(&book, &terms, step, 1000).is_none());
         }
@@ -277,8 +385,93 @@ mod tests {
             let error = (book.entries().get(code) - middle).abs().max();
             assert!(error.double_value(&[]) < 0.2, "{error:?}");
         }
-        let after = CodeTerms::of(&book, &raw).told()[1];
+        let after = CodeTerms::of(&book, &raw, None).told()[1];
         assert!(after < distance * 0.9, "{after} {distance}");
+    }
+
+    /// What is said in each of so many frames: each phone as often, the last frames not known.
+    fn said(frames: i64, unknown: i64) -> Tensor {
+        let labels = phone_of(frames, Device::Cpu);
+        let _ = labels
+            .narrow(0, frames - unknown, unknown)
+            .fill_(UNLABELLED);
+        labels
+    }
+
+    #[test]
+    fn codes_that_stand_for_phones_are_the_middles_of_theirs() {
+        let (_store, book) = soft_book(2 * LABELS);
+        let (frames, unknown) = (LABELS * 40, 7);
+        let phones = said(frames, unknown);
+        // Two ways to say each phone.
+        let ways = Tensor::randn([2, LABELS, CONTENT], LIKE) * 3.0;
+        let raw = ways.repeat([20, 1, 1]).reshape([frames, CONTENT]);
+        let raw = &raw + raw.randn_like() * 0.01;
+        seed(&book, &raw, &phones, true).unwrap();
+        let own = phone_of(2 * LABELS, Device::Cpu);
+        let nearest = ways.reshape([-1, CONTENT]);
+        let told = book.nearest(&nearest);
+        assert!(own.index_select(0, &told).equal(&own), "{told:?}");
+        // Codes of a phone keep it, whatever is nearer.
+        let (raw, phones) = (raw.unsqueeze(0), phones.unsqueeze(0));
+        let wrong = (&phones + 1).remainder(LABELS);
+        let wrong = wrong.where_self(&phones.ne(UNLABELLED), &phones);
+        let terms = CodeTerms::of(&book, &raw, Some(&wrong));
+        let known = frames - unknown;
+        let chosen = terms.chosen.remainder(LABELS).narrow(0, 0, known);
+        assert!(chosen.equal(&wrong.get(0).narrow(0, 0, known)));
+        let unlabelled = terms.chosen.narrow(0, known, unknown);
+        assert!(unlabelled.equal(&book.nearest(&raw.get(0)).narrow(0, known, unknown)));
+    }
+
+    #[test]
+    fn codes_that_cannot_stand_for_phones_are_refused() {
+        let checked = |codes: i64, softness: f64, weight: f64| {
+            let mut config = TrainConfig::default();
+            config.networks.codes = codes;
+            config.networks.code_softness = softness;
+            config.acoustic.code_phones = weight;
+            check(&config)
+        };
+        assert!(checked(100, 0.0, 0.0).is_ok());
+        assert!(checked(0, 0.0, 0.0).is_ok());
+        assert!(checked(2 * LABELS, 0.05, 1.0).is_ok());
+        for (codes, softness) in [(100, 0.05), (0, 0.05), (LABELS, 0.0)] {
+            let told = checked(codes, softness, 1.0).unwrap_err().to_string();
+            assert!(told.contains("43"), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_encoder_learns_to_be_near_codes_of_the_phone() {
+        let (_store, book) = soft_book(LABELS);
+        let phones = said(90, 10).unsqueeze(0);
+        let raw = Tensor::randn([1, 90, CONTENT], LIKE).set_requires_grad(true);
+        let terms = CodeTerms::of(&book, &raw, Some(&phones));
+        terms.phone().backward();
+        let entropy = terms.told()[2];
+        assert!(entropy > 1.0, "{entropy}");
+        // Frames whose phone is not known teach nothing; nor do the codes follow the gradient.
+        let gradient = raw.grad();
+        assert_eq!(
+            gradient.narrow(1, 80, 10).abs().max().double_value(&[]),
+            0.0
+        );
+        assert!(!book.entries().grad().defined());
+        let nearer = (&raw - gradient * 30.0).detach();
+        let after = CodeTerms::of(&book, &nearer, Some(&phones)).told()[2];
+        assert!(after < entropy, "{after} {entropy}");
+        // Where nothing is known there is nothing to learn.
+        let unknown = phones.full_like(UNLABELLED);
+        let terms = CodeTerms::of(&book, &raw, Some(&unknown));
+        assert_eq!(terms.told()[2], 0.0);
+        // And they are not put elsewhere, however seldom they are said.
+        let mut upkeep = Upkeep::new(&book, 90, true);
+        let silence = phones.zeros_like();
+        let terms = CodeTerms::of(&book, &raw, Some(&silence));
+        assert!(
+            (0..=PATIENCE as u64 + 1).all(|step| upkeep.learn(&book, &terms, step, 1000).is_none())
+        );
     }
 
     #[test]
@@ -292,9 +485,9 @@ mod tests {
             let _ = entries.get(2).fill_(9.0);
         });
         let batch = |upkeep: &mut Upkeep, step| {
-            upkeep.learn(&book, &CodeTerms::of(&book, &raw), step, 1000)
+            upkeep.learn(&book, &CodeTerms::of(&book, &raw, None), step, 1000)
         };
-        let mut upkeep = Upkeep::new(&book, 50);
+        let mut upkeep = Upkeep::new(&book, 50, false);
         let renewed: Vec<(u64, Tensor)> = (1..=PATIENCE as u64)
             .filter_map(|step| Some((step, batch(&mut upkeep, step)?)))
             .collect();
@@ -307,7 +500,7 @@ mod tests {
         assert!(book.entries().get(2).max().double_value(&[]) < 1.0);
         // Late in a training they stay.
         let _ = no_grad(|| book.entries().get(2).fill_(9.0));
-        let mut upkeep = Upkeep::new(&book, 50);
+        let mut upkeep = Upkeep::new(&book, 50, false);
         assert!((760..1000).all(|step| batch(&mut upkeep, step).is_none()));
         assert!(book.entries().get(2).min().double_value(&[]) > 8.9);
         assert!(batch(&mut upkeep, 700).is_some());

@@ -239,6 +239,9 @@ pub struct AcousticConfig {
     /// Where content is coded (`codes` of `[networks]`): weight of how far the encoder is from its codes,
     /// which keeps it with one (van den Oord et al. 2017).
     pub commitment: f64,
+    /// Where content is coded and its codes are soft: weight of the cross-entropy of each frame's phone, told by which codes it is near to. Each code
+    /// stands for one phone then, and `codes` has to be a multiple of their 43 labels. 0: codes stand for no phone.
+    pub code_phones: f64,
     /// Stage 2: weight of the adversarial loss.
     pub adversarial_weight: f64,
     /// Stage 2: weight of feature matching.
@@ -294,6 +297,7 @@ impl Default for AcousticConfig {
             disturbance: Strength::default(),
             content_noise: 0.2,
             commitment: 0.25,
+            code_phones: 0.0,
             adversarial_weight: 0.3,
             feature_weight: 0.5,
             consistency_weight: 1.0,
