@@ -283,12 +283,8 @@ impl AcousticRun<'_> {
             learner.begin_mean();
         }
         let codebook = networks.encoder.codebook();
-        let mut upkeep = codebook.map(|book| {
-            (
-                book,
-                Upkeep::new(book, c.batch * c.frames, c.code_phones > 0.0),
-            )
-        });
+        let mut upkeep =
+            codebook.map(|book| (book, Upkeep::new(book, c.batch * c.frames, c.phonetic())));
         let mut names = vec!["mel", "change", "teacher", "phone", "sequence"];
         names.extend(SpeakerAdversary::CURVES);
         names.extend([
@@ -398,7 +394,7 @@ impl AcousticRun<'_> {
             phones.push(batch.phones.reshape([-1]));
         }
         let (raw, phones) = (Tensor::cat(&raw, 0), Tensor::cat(&phones, 0));
-        codes::seed(book, &raw, &phones, self.config.acoustic.code_phones > 0.0)
+        codes::seed(book, &raw, &phones, self.config.acoustic.phonetic())
     }
 
     /// The recipe's listener, if it wants one and there is something to teach it by.
@@ -420,7 +416,7 @@ impl AcousticRun<'_> {
         let content = networks.encoder.coded(&raw);
         let codes = networks.encoder.codebook();
         let codes = codes.map(|book| {
-            let phones = (c.code_phones > 0.0).then_some(&batch.phones);
+            let phones = c.phonetic().then_some(&batch.phones);
             CodeTerms::of(book, &raw, phones)
         });
         let noisy = match codes {

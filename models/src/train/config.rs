@@ -269,6 +269,13 @@ pub struct AcousticConfig {
     pub ema: f64,
 }
 
+impl AcousticConfig {
+    /// Whether each code of the content stands for a phone.
+    pub fn phonetic(&self) -> bool {
+        self.code_phones > 0.0
+    }
+}
+
 impl Default for AcousticConfig {
     fn default() -> Self {
         Self {
