@@ -37,8 +37,8 @@ pub struct CodeTerms {
 }
 
 impl CodeTerms {
-    /// `raw`: `[batch, frames, CONTENT]`. `phones` `[batch, frames]`: what is said, where codes stand for phones
-    /// ([`phone_of`]). A frame whose phone is known then has the nearest of that phone's codes.
+    /// `raw`: `[batch, frames, CONTENT]`. `phones` `[batch, frames]`: what is said, where codes stand for phones.
+    /// A frame whose phone is known then has the nearest of that phone's codes.
     pub fn of(book: &Codebook, raw: &Tensor, phones: Option<&Tensor>) -> Self {
         let (chosen, phone) = match phones {
             Some(phones) => {
@@ -199,7 +199,7 @@ impl Upkeep {
 
 /// Fills a codebook with centres of `raw` `[frames, CONTENT]`. Where `phones` `[frames]` tells enough of what is
 /// said, each phone gets about as many as the others, so that the codes tell phones rather than speakers. `phonetic`: each code is
-/// to stand for one phone ([`phone_of`]).
+/// to stand for one phone, in the order of the labels, over and over.
 ///
 /// # Errors
 /// When there are fewer frames than codes.
