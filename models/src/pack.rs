@@ -27,13 +27,15 @@ use crate::streaming::{
 pub const FORMAT: u32 = 1;
 /// That of packs with coded content: programs that know of no codes would pass over them, so they shall not read it.
 pub const CODED_FORMAT: u32 = 2;
+/// That of packs with coded content whose bias is taken away, for the same reason.
+pub const UNBIASED_FORMAT: u32 = 3;
 /// File name extension of packs.
 pub const EXTENSION: &str = "mien";
 
 /// What stands in a pack's header.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Card {
-    /// [`FORMAT`], or [`CODED_FORMAT`].
+    /// [`FORMAT`], [`CODED_FORMAT`] or [`UNBIASED_FORMAT`].
     pub format: u32,
     /// `"voices"` or `"emotion"`.
     pub kind: String,
@@ -154,6 +156,7 @@ pub fn write(path: &Path, mut card: Card, tensors: &[(String, Tensor)]) -> Resul
 fn format_of(networks: &NetworkConfig) -> u32 {
     match networks.codes {
         0 => FORMAT,
+        _ if networks.code_bias_prior > 0.0 => UNBIASED_FORMAT,
         _ => CODED_FORMAT,
     }
 }
@@ -177,7 +180,7 @@ pub fn read(path: &Path) -> Result<(Card, HashMap<String, Tensor>)> {
     let card: Card = serde_json::from_str(text).with_context(broken)?;
     ensure!(
         card.format == format_of(&card.networks),
-        "the pack {path:?} has format {}, this version reads {FORMAT} and, coded, {CODED_FORMAT}; update Mien or get the pack anew",
+        "the pack {path:?} has format {}, this version reads {FORMAT} and, coded, {CODED_FORMAT} and {UNBIASED_FORMAT}; update Mien or get the pack anew",
         card.format
     );
     let file = SafeTensors::deserialize(&bytes).with_context(broken)?;
@@ -368,6 +371,7 @@ fn check_sizes(config: &NetworkConfig) -> Result<()> {
         "its codes are {} soft",
         config.code_softness
     );
+    config.check_bias()?;
     ensure!(
         (1..=1024).contains(&config.voice),
         "its voices have {} values each",

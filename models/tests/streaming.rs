@@ -126,6 +126,18 @@ fn soft_codes_give_the_same_for_every_chunking() {
 }
 
 #[test]
+fn bias_is_taken_away_alike_for_every_chunking() {
+    let _guard = tch::no_grad_guard();
+    let config = NetworkConfig {
+        code_bias_prior: 1.0,
+        ..coded(0.04)
+    };
+    let (encoder, mel) = random_encoder(&config, 7);
+    assert_encodes_alike(&encoder, &mel, 5);
+    assert!(largest_difference(&encoder.encode_raw(&mel), &encoder.encode_biased(&mel)) > 0.01);
+}
+
+#[test]
 fn every_network_gives_the_same_for_every_chunking() {
     let _guard = tch::no_grad_guard();
     tch::manual_seed(5);
@@ -242,6 +254,33 @@ fn a_pack_of_coded_content_converts_by_its_codes() {
         &Controls::default(),
     );
     assert!(out.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn a_pack_whose_bias_is_taken_away_has_a_format_of_its_own_and_converts() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = NetworkConfig {
+        code_bias_prior: 1.0,
+        ..coded(0.04)
+    };
+    let path = random_pack_of(folder.path(), &config);
+    assert_eq!(pack::read(&path).unwrap().0.format, pack::UNBIASED_FORMAT);
+    let pack = LoadedPack::load(&path).unwrap();
+    let sound: Vec<f32> = speech().into_iter().flatten().collect();
+    let out = convert(
+        &mut Converter::new(pack.networks.clone()),
+        &sound,
+        &Controls::default(),
+    );
+    assert!(out.iter().all(|x| x.is_finite()));
+    let hard = NetworkConfig {
+        code_softness: 0.0,
+        ..config
+    };
+    let other = tempfile::tempdir().unwrap();
+    let told = LoadedPack::load(&random_pack_of(other.path(), &hard)).map(|_| ());
+    let told = format!("{:#}", told.expect_err("it loaded"));
+    assert!(told.contains("code_bias_prior"), "{told}");
 }
 
 /// Puts an emotion pack of random weights beside a pack.

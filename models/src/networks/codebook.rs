@@ -13,11 +13,27 @@ pub struct Codebook {
     entries: Tensor,
     /// See [`Codebook::quantise`].
     softness: f64,
+    /// See [`Codebook::without_bias`].
+    bias_prior: f64,
+}
+
+/// Frames over which [`BiasState`] forgets all but 1/e: 10 s, a few sentences.
+const MEMORY: f64 = 1000.0;
+/// Frames that are handled at once; more of them cost more for each.
+const BLOCK: i64 = 200;
+
+/// What [`Codebook::without_bias`] remembers of one stream.
+#[derive(Debug)]
+pub struct BiasState {
+    /// Sum of the residuals by code, `[batch, codes, CONTENT]`.
+    residuals: Tensor,
+    /// Frames of each code, `[batch, codes, 1]`.
+    frames: Tensor,
 }
 
 impl Codebook {
-    /// So many random entries below `path`. `softness`: see [`Self::quantise`].
-    pub fn new(path: &Path, codes: i64, softness: f64) -> Self {
+    /// So many random entries below `path`. `softness`: see [`Self::quantise`]; `bias_prior`: see [`Self::without_bias`].
+    pub fn new(path: &Path, codes: i64, softness: f64, bias_prior: f64) -> Self {
         // About as large as the content that they are to stand for.
         let spread = Init::Randn {
             mean: 0.0,
@@ -26,6 +42,7 @@ impl Codebook {
         Self {
             entries: path.var("entries", &[codes, CONTENT], spread),
             softness,
+            bias_prior,
         }
     }
 
@@ -75,6 +92,64 @@ impl Codebook {
     }
 }
 
+impl Codebook {
+    /// An empty past for [`Self::without_bias`]; None where no bias is taken away.
+    pub fn bias_state(&self, batch: i64, like: &Tensor) -> Option<BiasState> {
+        (self.bias_prior > 0.0).then(|| {
+            let (options, codes) = ((like.kind(), like.device()), self.entries.size()[0]);
+            BiasState {
+                residuals: Tensor::zeros([batch, codes, CONTENT], options),
+                frames: Tensor::zeros([batch, codes, 1], options),
+            }
+        })
+    }
+
+    /// `raw` `[batch, frames, CONTENT]` without what it has had apart from its codes for a while: a speaker and a
+    /// microphone shift all frames of a sound alike (signal bias removal, Rahim & Juang 1996, "Signal Bias Removal by
+    /// Maximum Likelihood Estimation for Robust Telephone Speech Recognition").
+    ///
+    /// The bias of a frame is the mean of the residuals (what a frame is more than the mean of its near codes) of the
+    /// stream's frames so far, this one among them, weighted by the product of their shares of the codes and by their
+    /// age: kernel regression (Nadaraya 1964; Watson 1964), causal. A frame between many codes has small products, so
+    /// that `bias_prior` frames of no residual keep it where it is, as they keep a stream's first ones. No gradient goes
+    /// through the bias.
+    pub fn without_bias(&self, raw: &Tensor, state: &mut BiasState) -> Tensor {
+        let frames = raw.size()[1];
+        let unbiased = |from: i64| {
+            let block = raw.narrow(1, from, BLOCK.min(frames - from));
+            &block - no_grad(|| self.bias(&block.detach(), state))
+        };
+        let blocks: Vec<Tensor> = (0..frames).step_by(BLOCK as usize).map(unbiased).collect();
+        Tensor::cat(&blocks, 1)
+    }
+
+    /// Bias of the frames of one block, `[batch, frames, CONTENT]` as `raw`.
+    fn bias(&self, raw: &Tensor, state: &mut BiasState) -> Tensor {
+        let frames = raw.size()[1];
+        let shares = (self.nearness(raw) / self.softness).softmax(-1, Kind::Float);
+        let residual = raw - shares.matmul(&self.entries);
+        let forget = |age: Tensor| (age * (-1.0 / MEMORY)).exp();
+        let time = Tensor::arange(frames, (raw.kind(), raw.device()));
+        let age = time.unsqueeze(1) - &time;
+        // [frames, frames]: what has been is remembered, what comes is not known.
+        let remembered = forget(age.clamp_min(0.0)) * age.ge(0.0);
+        let kernel = shares.matmul(&shares.transpose(1, 2)) * remembered;
+        let since = forget(&time + 1.0).unsqueeze(1);
+        let earlier = &shares * since;
+        let sum = kernel.matmul(&residual) + earlier.matmul(&state.residuals);
+        let weight = kernel.sum_dim_intlist([-1].as_slice(), true, Kind::Float)
+            + earlier.matmul(&state.frames);
+        let until = &shares * forget((time * -1.0) + (frames - 1) as f64).unsqueeze(1);
+        let kept = (-(frames as f64) / MEMORY).exp();
+        state.residuals = &state.residuals * kept + until.transpose(1, 2).matmul(&residual);
+        state.frames = &state.frames * kept
+            + until
+                .sum_dim_intlist([1].as_slice(), false, Kind::Float)
+                .unsqueeze(-1);
+        sum / (weight + self.bias_prior)
+    }
+}
+
 /// Row of `entries` `[codes, values]` nearest to each vector, `[…, values]` → `[…]`.
 pub(crate) fn nearest(entries: &Tensor, vectors: &Tensor) -> Tensor {
     no_grad(|| nearness(entries, vectors).argmax(-1, false))
@@ -106,7 +181,7 @@ mod tests {
 
     fn book(softness: f64) -> (VarStore, Codebook) {
         let store = VarStore::new(Device::Cpu);
-        let book = Codebook::new(&store.root(), 9, softness);
+        let book = Codebook::new(&store.root(), 9, softness, 0.0);
         no_grad(|| book.entries().shallow_clone().copy_(&scattered(9, 3)));
         (store, book)
     }
@@ -157,5 +232,66 @@ mod tests {
         book.quantise(&raw).square().sum(Kind::Float).backward();
         assert!(raw.grad().abs().max().double_value(&[]) > 0.0);
         assert!(!book.entries().grad().defined());
+    }
+
+    /// A stream of so many frames near codes of the book, one after another in no order, all shifted alike by so much.
+    fn shifted(book: &Codebook, frames: i64, shift: &Tensor) -> Tensor {
+        let (mut rng, codes) = (StdRng::seed_from_u64(4), book.entries().size()[0]);
+        let said: Vec<i64> = (0..frames).map(|_| rng.random_range(0..codes)).collect();
+        let said = book.look_up(&Tensor::from_slice(&said)).unsqueeze(0);
+        said + scattered(frames, 5).unsqueeze(0) * 0.1 + shift
+    }
+
+    fn size(x: &Tensor) -> f64 {
+        x.square().mean(Kind::Float).double_value(&[]).sqrt()
+    }
+
+    #[test]
+    fn what_all_frames_have_in_common_is_taken_away() {
+        let (_store, mut book) = book(0.05);
+        book.bias_prior = 1.0;
+        let shift = scattered(1, 8) * 0.4;
+        let (plain, raw) = (
+            shifted(&book, 600, &(&shift * 0.0)),
+            shifted(&book, 600, &shift),
+        );
+        let left = |book: &Codebook, from, length| {
+            let mut state = book.bias_state(1, &raw).unwrap();
+            let unbiased = book.without_bias(&raw, &mut state);
+            size(&(unbiased - &plain).narrow(1, from, length)) / size(&shift)
+        };
+        let (early, late) = (left(&book, 0, 20), left(&book, 400, 200));
+        assert!(late < 0.3 && early > late, "{early} {late}");
+        // What has no bias stays where it is.
+        let mut state = book.bias_state(1, &plain).unwrap();
+        let moved = size(&(book.without_bias(&plain, &mut state) - &plain));
+        assert!(moved < 0.1 * size(&plain), "{moved}");
+        // A prior of many frames takes nothing away, and none has no past to keep.
+        book.bias_prior = 1e6;
+        assert!(left(&book, 400, 200) > 0.99);
+        book.bias_prior = 0.0;
+        assert!(book.bias_state(1, &raw).is_none());
+    }
+
+    #[test]
+    fn a_bias_is_forgotten_and_hands_no_gradient_on() {
+        let (_store, mut book) = book(0.05);
+        book.bias_prior = 1.0;
+        let shift = scattered(1, 8) * 0.4;
+        let plain = shifted(&book, 2000, &(&shift * 0.0));
+        let mut state = book.bias_state(1, &plain).unwrap();
+        let _ = book.without_bias(&shifted(&book, 400, &shift), &mut state);
+        let moved = book.without_bias(&plain, &mut state) - &plain;
+        let (first, last) = (
+            size(&moved.narrow(1, 0, 50)),
+            size(&moved.narrow(1, 1950, 50)),
+        );
+        assert!(last < 0.4 * first, "{first} {last}");
+        let raw = plain.narrow(1, 0, 300).detach().set_requires_grad(true);
+        let mut state = book.bias_state(1, &plain).unwrap();
+        book.without_bias(&raw, &mut state)
+            .sum(Kind::Float)
+            .backward();
+        assert!(raw.grad().equal(&raw.ones_like()));
     }
 }

@@ -3,7 +3,8 @@
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::{CONTENT, CONTENT_MEL, Codebook, NetworkConfig};
+use super::codebook::{BiasState, Codebook};
+use super::{CONTENT, CONTENT_MEL, NetworkConfig};
 use crate::nn::{Linear, Trunk, TrunkState};
 
 /// Causal encoder from log mel frames to a narrow content vector. Its output at frame `t` tells
@@ -18,7 +19,10 @@ pub struct ContentEncoder {
 
 /// Past of one stream.
 #[derive(Debug)]
-pub struct ContentState(TrunkState);
+pub struct ContentState {
+    trunk: TrunkState,
+    bias: Option<BiasState>,
+}
 
 impl ContentEncoder {
     /// A fresh encoder below `path`.
@@ -28,8 +32,10 @@ impl ContentEncoder {
             input: Linear::new(&(path / "input"), CONTENT_MEL, config.width, 1.0),
             trunk: Trunk::new(&(path / "trunk"), config, None),
             bottleneck: Linear::new(&(path / "bottleneck"), config.width, CONTENT, 1.0),
-            codebook: (codes > 0)
-                .then(|| Codebook::new(&(path / "codes"), codes, networks.code_softness)),
+            codebook: (codes > 0).then(|| {
+                let (softness, prior) = (networks.code_softness, networks.code_bias_prior);
+                Codebook::new(&(path / "codes"), codes, softness, prior)
+            }),
         }
     }
 
@@ -42,7 +48,11 @@ impl ContentEncoder {
 
     /// An empty past.
     pub fn state(&self, batch: i64, like: &Tensor) -> ContentState {
-        ContentState(self.trunk.state(batch, like))
+        let codebook = self.codebook.as_ref();
+        ContentState {
+            trunk: self.trunk.state(batch, like),
+            bias: codebook.and_then(|codebook| codebook.bias_state(batch, like)),
+        }
     }
 
     /// `mel`: normalised log mel `[batch, frames, ≥ CONTENT_MEL]`, the lowest bands are read →
@@ -51,14 +61,21 @@ impl ContentEncoder {
         self.coded(&self.forward_raw(mel, state))
     }
 
-    /// As [`Self::forward`], before the codebook: each frame of unit variance.
+    /// As [`Self::forward`], before the codebook: each frame of unit variance, less its [bias](Codebook::without_bias)
+    /// where content is coded so.
     pub fn forward_raw(&self, mel: &Tensor, state: &mut ContentState) -> Tensor {
+        let raw = self.forward_biased(mel, &mut state.trunk);
+        match (&self.codebook, &mut state.bias) {
+            (Some(codebook), Some(bias)) => codebook.without_bias(&raw, bias),
+            _ => raw,
+        }
+    }
+
+    fn forward_biased(&self, mel: &Tensor, state: &mut TrunkState) -> Tensor {
         let h = self
             .input
             .forward(&mel.narrow(-1, 0, CONTENT_MEL).contiguous());
-        let h = self
-            .trunk
-            .forward(&h, &self.trunk.modulate(None), &mut state.0);
+        let h = self.trunk.forward(&h, &self.trunk.modulate(None), state);
         // A norm without parameters bounds the content, so that the bottleneck stays narrow.
         self.bottleneck.forward(&h).layer_norm(
             [CONTENT],
@@ -77,6 +94,11 @@ impl ContentEncoder {
     /// As [`Self::encode`], before the codebook.
     pub fn encode_raw(&self, mel: &Tensor) -> Tensor {
         self.forward_raw(mel, &mut self.state(mel.size()[0], mel))
+    }
+
+    /// As [`Self::encode_raw`], with its bias: what a codebook begins from, that has no codes yet to be biased against.
+    pub fn encode_biased(&self, mel: &Tensor) -> Tensor {
+        self.forward_biased(mel, &mut self.trunk.state(mel.size()[0], mel))
     }
 
     /// What the content is of what [`Self::forward_raw`] gave.

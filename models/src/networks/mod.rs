@@ -58,6 +58,9 @@ pub struct NetworkConfig {
     pub codes: i64,
     /// How far a frame of content may lie between codes; 0: on one (see [`Codebook::quantise`]).
     pub code_softness: f64,
+    /// Where content is coded and its codes are soft: frames that having no bias weighs, which is then taken away (see
+    /// [`Codebook::without_bias`]); 0: it stays.
+    pub code_bias_prior: f64,
     /// Generator.
     pub generator: ConvNeXtConfig,
     /// Vocoder.
@@ -82,6 +85,7 @@ impl Default for NetworkConfig {
             },
             codes: 0,
             code_softness: 0.0,
+            code_bias_prior: 0.0,
             generator: ConvNeXtConfig {
                 width: 192,
                 expansion: 3,
@@ -106,6 +110,23 @@ impl Default for NetworkConfig {
             voice: 96,
             speaker: SpeakerConfig::default(),
         }
+    }
+}
+
+impl NetworkConfig {
+    /// Whether a bias can be taken away from the content, where one is to be.
+    ///
+    /// # Errors
+    /// Content that is not coded, or whose codes are not soft, and priors that make no sense.
+    pub fn check_bias(&self) -> anyhow::Result<()> {
+        let (prior, softness) = (self.code_bias_prior, self.code_softness);
+        let soft = self.codes > 0 && softness > 0.0;
+        anyhow::ensure!(
+            prior == 0.0 || (soft && (0.01..=1e6).contains(&prior)),
+            "code_bias_prior {prior} is not 0, nor 0.01 to 1000000 with soft codes; there are {} codes of softness {softness}",
+            self.codes,
+        );
+        Ok(())
     }
 }
 

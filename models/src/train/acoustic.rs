@@ -389,7 +389,8 @@ impl AcousticRun<'_> {
         let (mut raw, mut phones) = (Vec::new(), Vec::new());
         for _ in 0..SEED_BATCHES {
             let batch = batches.recv()?.to_device(self.device);
-            let heard = no_grad(|| networks.raw_content(&batch.heard));
+            let heard = no_grad(|| networks.encoder.encode_biased(&batch.heard));
+            let heard = heard.narrow(1, LOOK_AHEAD, heard.size()[1] - LOOK_AHEAD);
             raw.push(heard.reshape([-1, CONTENT]));
             phones.push(batch.phones.reshape([-1]));
         }

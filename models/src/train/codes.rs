@@ -83,10 +83,10 @@ impl CodeTerms {
     }
 }
 
-/// Whether the recipe's codes can stand for phones, where it wants them to.
+/// Whether the recipe's codes can stand for phones, where it wants them to, and lose their bias.
 ///
 /// # Errors
-/// Codes that cannot be shared out alike among the phones, or that are not soft: the nearest code alone has no slope.
+/// As [`NetworkConfig::check_bias`](crate::networks::NetworkConfig::check_bias); codes that cannot be shared out alike among the phones, or that are not soft: the nearest code alone has no slope.
 pub fn check(config: &TrainConfig) -> Result<()> {
     let networks = &config.networks;
     let shared = networks.codes > 0 && networks.codes % LABELS == 0;
@@ -96,7 +96,7 @@ pub fn check(config: &TrainConfig) -> Result<()> {
         networks.codes,
         networks.code_softness
     );
-    Ok(())
+    networks.check_bias()
 }
 
 /// Label of the phone that each of so many codes stands for, where they stand for phones; one code after another, so that any
@@ -310,7 +310,7 @@ mod tests {
     fn book_of(codes: i64, softness: f64) -> (VarStore, Codebook) {
         tch::manual_seed(4);
         let store = VarStore::new(Device::Cpu);
-        let book = Codebook::new(&store.root(), codes, softness);
+        let book = Codebook::new(&store.root(), codes, softness, 0.0);
         (store, book)
     }
 
@@ -439,6 +439,27 @@ mod tests {
         for (codes, softness) in [(100, 0.05), (0, 0.05), (LABELS, 0.0)] {
             let told = checked(codes, softness, 1.0).unwrap_err().to_string();
             assert!(told.contains("43"), "{told}");
+        }
+    }
+
+    #[test]
+    fn only_soft_codes_can_lose_their_bias() {
+        let checked = |codes: i64, softness: f64, prior: f64| {
+            let mut config = TrainConfig::default();
+            config.networks.codes = codes;
+            config.networks.code_softness = softness;
+            config.networks.code_bias_prior = prior;
+            check(&config)
+        };
+        assert!(checked(100, 0.04, 1.0).is_ok());
+        for (codes, softness, prior) in [
+            (0, 0.04, 1.0),
+            (100, 0.0, 1.0),
+            (100, 0.04, -1.0),
+            (100, 0.04, f64::NAN),
+        ] {
+            let told = checked(codes, softness, prior).unwrap_err().to_string();
+            assert!(told.contains("code_bias_prior"), "{told}");
         }
     }
 
