@@ -235,6 +235,17 @@ fn random_pack_of(folder: &std::path::Path, config: &NetworkConfig) -> std::path
     path
 }
 
+/// Asks that what a pack makes of speech is sound.
+fn assert_converts(pack: &LoadedPack) {
+    let sound: Vec<f32> = speech().into_iter().flatten().collect();
+    let out = convert(
+        &mut Converter::new(pack.networks.clone()),
+        &sound,
+        &Controls::default(),
+    );
+    assert!(out.iter().all(|x| x.is_finite()));
+}
+
 #[test]
 fn a_pack_of_coded_content_converts_by_its_codes() {
     let folder = tempfile::tempdir().unwrap();
@@ -247,13 +258,7 @@ fn a_pack_of_coded_content_converts_by_its_codes() {
     assert_eq!(book.entries().size(), [20, CONTENT]);
     let content = pack.networks.encoder.encode(&random(&[1, FRAMES, MEL]));
     assert!(content.equal(&book.look_up(&book.nearest(&content))));
-    let sound: Vec<f32> = speech().into_iter().flatten().collect();
-    let out = convert(
-        &mut Converter::new(pack.networks.clone()),
-        &sound,
-        &Controls::default(),
-    );
-    assert!(out.iter().all(|x| x.is_finite()));
+    assert_converts(&pack);
 }
 
 #[test]
@@ -266,13 +271,7 @@ fn a_pack_whose_bias_is_taken_away_has_a_format_of_its_own_and_converts() {
     let path = random_pack_of(folder.path(), &config);
     assert_eq!(pack::read(&path).unwrap().0.format, pack::UNBIASED_FORMAT);
     let pack = LoadedPack::load(&path).unwrap();
-    let sound: Vec<f32> = speech().into_iter().flatten().collect();
-    let out = convert(
-        &mut Converter::new(pack.networks.clone()),
-        &sound,
-        &Controls::default(),
-    );
-    assert!(out.iter().all(|x| x.is_finite()));
+    assert_converts(&pack);
     let hard = NetworkConfig {
         code_softness: 0.0,
         ..config

@@ -72,6 +72,11 @@ impl Codebook {
         (nearness / self.softness).log_softmax(-1, Kind::Float)
     }
 
+    /// The entries' shares in the content, `[…, CONTENT]` → `[…, codes]`.
+    fn shares(&self, raw: &Tensor) -> Tensor {
+        (self.nearness(raw) / self.softness).softmax(-1, Kind::Float)
+    }
+
     /// The entry nearest to each vector, `[…, CONTENT]`. Its gradient goes to the vector as if it were
     /// that vector itself (straight-through); the entries get none.
     ///
@@ -79,8 +84,7 @@ impl Codebook {
     /// lies between two codes is no longer one of them, and the gradient is the true one.
     pub fn quantise(&self, raw: &Tensor) -> Tensor {
         if self.softness > 0.0 {
-            let shares = (self.nearness(raw) / self.softness).softmax(-1, Kind::Float);
-            return shares.matmul(&self.entries.detach());
+            return self.shares(raw).matmul(&self.entries.detach());
         }
         let entry = self.look_up(&self.nearest(raw)).detach();
         if raw.requires_grad() {
@@ -90,9 +94,7 @@ impl Codebook {
             entry
         }
     }
-}
 
-impl Codebook {
     /// An empty past for [`Self::without_bias`]; None where no bias is taken away.
     pub fn bias_state(&self, batch: i64, like: &Tensor) -> Option<BiasState> {
         (self.bias_prior > 0.0).then(|| {
@@ -126,7 +128,7 @@ impl Codebook {
     /// Bias of the frames of one block, `[batch, frames, CONTENT]` as `raw`.
     fn bias(&self, raw: &Tensor, state: &mut BiasState) -> Tensor {
         let frames = raw.size()[1];
-        let shares = (self.nearness(raw) / self.softness).softmax(-1, Kind::Float);
+        let shares = self.shares(raw);
         let residual = raw - shares.matmul(&self.entries);
         let forget = |age: Tensor| (age * (-1.0 / MEMORY)).exp();
         let time = Tensor::arange(frames, (raw.kind(), raw.device()));
