@@ -1,5 +1,6 @@
 //! Readers of the layouts that people have on disk.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,9 +26,17 @@ pub fn read(path: &Path) -> Result<Vec<Recording>> {
     } else {
         let files = sound_files(path)?;
         let corpus = file_name(path);
+        let genders = genders(path);
         files
             .iter()
+            .filter(|file| !is_second_microphone(file))
             .filter_map(|file| describe(path, file, &corpus))
+            .map(|mut recording| {
+                if let Some(gender) = genders.get(&recording.speaker) {
+                    recording.gender = (*gender).into();
+                }
+                recording
+            })
             .collect()
     };
     if recordings.is_empty() {
@@ -160,6 +169,7 @@ fn describe(root: &Path, file: &Path, corpus: &str) -> Option<Recording> {
                 speaker: format!("esd-{speaker}"),
                 language: if number > 10 { "en" } else { "zh" }.into(),
                 emotion: emotion.into(),
+                text: esd_text(file, speaker, &stem),
                 key,
                 ..base
             });
@@ -230,6 +240,65 @@ fn vctk_text(file: &Path, speaker: &str, stem: &str) -> String {
         .to_owned()
 }
 
+/// ESD has a list in each speaker's folder: name, text and emotion, parted by tabs.
+fn esd_text(file: &Path, speaker: &str, stem: &str) -> String {
+    let folder = file.ancestors().find(|a| file_name(a) == speaker);
+    let list = folder.and_then(|f| fs::read(f.join(format!("{speaker}.txt"))).ok());
+    // The lists of its Chinese speakers are not all UTF-8.
+    let list = list.unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    let text = list.lines().find_map(|line| {
+        let mut fields = line.split('\t');
+        (fields.next()?.trim() == stem).then(|| fields.next().unwrap_or_default())
+    });
+    text.unwrap_or_default().trim().to_owned()
+}
+
+/// VCTK says all twice, once a microphone; the first is the one in use.
+fn is_second_microphone(file: &Path) -> bool {
+    let name = file_name(file);
+    name.contains("_mic2.")
+        && file
+            .with_file_name(name.replace("_mic2.", "_mic1."))
+            .is_file()
+}
+
+/// Genders by speaker, from the tables that LibriSpeech (`SPEAKERS.TXT`) and VCTK (`speaker-info.txt`) have in
+/// their root, which may be the folder above the one that was given.
+fn genders(root: &Path) -> BTreeMap<String, &'static str> {
+    let table = |name: &str| {
+        let mut places = root.ancestors().take(2);
+        places.find_map(|folder| fs::read_to_string(folder.join(name)).ok())
+    };
+    let gender = |field: Option<&str>| match field?.trim() {
+        "F" => Some("f"),
+        "M" => Some("m"),
+        _ => None,
+    };
+    let mut genders = BTreeMap::new();
+    for line in table("SPEAKERS.TXT").unwrap_or_default().lines() {
+        let mut fields = line.split('|');
+        let speaker = fields.next().unwrap_or_default().trim();
+        if let Some(gender) = gender(fields.next()) {
+            genders.insert(format!("libri-{speaker}"), gender);
+        }
+    }
+    for line in table("speaker-info.txt").unwrap_or_default().lines() {
+        let mut fields = line.split_whitespace();
+        let speaker = fields.next().unwrap_or_default();
+        if let Some(gender) = gender(fields.nth(1)) {
+            // Its first edition writes 225 for p225.
+            let p = if speaker.starts_with(['p', 's']) {
+                ""
+            } else {
+                "p"
+            };
+            genders.insert(format!("vctk-{p}{speaker}"), gender);
+        }
+    }
+    genders
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name()
         .map(|n| n.to_string_lossy().into_owned())
@@ -255,7 +324,8 @@ mod tests {
         let root = tree(&[
             "84/121123/84-121123-0001.flac",
             "Actor_04/03-01-05-02-01-01-04.wav",
-            "wav48/p225/p225_001.wav",
+            "wav48/p225/p225_001_mic1.flac",
+            "wav48/p225/p225_001_mic2.flac",
             "0011/Angry/0011_000351.wav",
             "anna/one.mp3",
         ]);
@@ -264,6 +334,23 @@ mod tests {
             "84-121123-0001 HELLO YOU\n",
         )
         .unwrap();
+        let tables = [
+            (
+                "SPEAKERS.TXT",
+                "; ID |SEX| SUBSET\n84   | F | dev-clean | 8.02 | C\n",
+            ),
+            (
+                "speaker-info.txt",
+                "ID  AGE  GENDER  ACCENTS\np225  23  M    English\n",
+            ),
+            ("0011/0011.txt", "0011_000351\tThe nine the eggs.\tAngry\n"),
+            ("txt/p225/p225_001.txt", "Please call Stella.\n"),
+        ];
+        for (path, text) in tables {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
         let all = read(root.path()).unwrap();
         let by = |part: &str| all.iter().find(|r| r.key.contains(part)).unwrap();
         assert_eq!(
@@ -275,7 +362,14 @@ mod tests {
             (actor.emotion.as_str(), actor.gender.as_str()),
             ("angry", "f")
         );
-        assert_eq!(by("p225").speaker, "vctk-p225");
+        let reader = by("p225");
+        assert_eq!(
+            [&reader.speaker, &reader.text, &reader.gender],
+            ["vctk-p225", "Please call Stella.", "m"]
+        );
+        assert!(all.iter().all(|r| !r.key.contains("mic2")));
+        assert_eq!(by("84-12").gender, "f");
+        assert_eq!(by("0011").text, "The nine the eggs.");
         assert_eq!(
             (by("0011").speaker.as_str(), by("0011").emotion.as_str()),
             ("esd-0011", "angry")
