@@ -1,5 +1,6 @@
 //! Command lines of the slow side, run through the face's `command`.
 
+mod average;
 pub mod evaluate;
 mod phones;
 mod speakers;
@@ -20,6 +21,8 @@ enum Command {
     Train(Box<train::TrainArguments>),
     /// Converts unseen speakers with a pack and measures the result.
     Evaluate(Box<evaluate::EvaluateArguments>),
+    /// Writes a checkpoint whose weights lie between those of two.
+    Average(average::AverageArguments),
 }
 
 /// Runs a command line; returns the exit code.
@@ -41,6 +44,7 @@ pub fn run(arguments: &[String]) -> i32 {
     let outcome = match parsed.command {
         Command::Train(arguments) => arguments.run(),
         Command::Evaluate(arguments) => arguments.run(),
+        Command::Average(arguments) => arguments.run(),
     };
     match outcome {
         Ok(()) => 0,
