@@ -14,6 +14,36 @@ use mien_tests::{Host, toy};
 /// Latency at 48 kHz and blocks of 128 that must not be passed, in ms.
 const MOST_MS: f64 = 60.0;
 
+/// Growth of the process' memory over a minute of sound that must not be passed, in KiB: a fifth of what one lost
+/// tensor a frame would come to.
+const MOST_GROWTH: u64 = 1024;
+
+/// Kilobytes of this process that lie in memory.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// Asks that converting on and on, with resets between, takes no more memory than it did after a while.
+fn assert_memory_stays(host: &mut Host, sound: &[f32]) {
+    let mut minute = || {
+        for _ in 0..20 {
+            host.render(sound, &[128], Free);
+            host.reset();
+        }
+        resident()
+    };
+    let (Some(before), Some(after)) = (minute(), minute()) else {
+        return;
+    };
+    println!("{before} KiB resident, a minute of sound later {after}");
+    assert!(
+        after < before + MOST_GROWTH,
+        "memory grew from {before} to {after} KiB"
+    );
+}
+
 #[test]
 fn the_shipped_voices_convert() {
     let engine = search::find_engine().ok();
@@ -62,6 +92,7 @@ fn the_shipped_voices_convert() {
         .map(|(a, b)| a - b)
         .collect();
     assert!(rms(&difference) > 0.3 * loud, "two voices are two voices");
+    assert_memory_stays(&mut host, input);
 
     let Some(program) = toy::bundled_program() else {
         return;
