@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -267,18 +267,21 @@ impl AcousticRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let draw = self.config.data.draw(learner.step());
-        let batches = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), draw);
+        let drawn = |draw| frame_batches(self.pool.clone(), shape, c.disturbance.clone(), draw);
+        let chance = self.config.data.draw(0);
+        let batches = drawn(chance.after(learner.step()));
         let draw = Draw {
             seed: 7,
+            first: 0,
             workers: 1,
         };
         let held_out = frame_batches(self.held_out.clone(), shape, Strength::default(), draw);
         if without_codes {
-            self.seek_codes(networks, &batches)?;
+            self.seek_codes(networks, &drawn(self.config.data.draw(10)))?;
             learner.begin_mean();
         }
         if learner.step() == 0 && heads_first > 0 {
+            let batches = drawn(self.config.data.draw(11));
             self.teach_heads(networks, &mut adversary, listener.as_mut(), &batches)?;
             learner.begin_mean();
         }
@@ -306,6 +309,7 @@ impl AcousticRun<'_> {
         )?;
         let mut unseen = [f64::NAN; 3];
         while !learner.done() && !session.over() {
+            chance.seed_torch(learner.step());
             let batch = batches.recv()?.to_device(self.device);
             let mut terms = self.reconstruction(networks, &adversary, &batch, c);
             let heard = misheard(listener.as_ref(), &batch, &terms.mel);
@@ -496,10 +500,10 @@ impl AcousticRun<'_> {
             batch: c.batch / 2,
             frames: c.frames,
         };
-        let draw = |offset| self.config.data.draw(offset + learner.step());
+        let draw = |stream| self.config.data.draw(stream).after(learner.step());
         let reals = frame_batches(self.voices.clone(), shape, c.disturbance.clone(), draw(99));
         let sources = frame_batches(self.pool.clone(), shape, c.disturbance.clone(), draw(100));
-        let seed = draw(99).seed;
+        let chance = self.config.data.draw(98);
         let names = [
             "mel",
             "change",
@@ -520,8 +524,9 @@ impl AcousticRun<'_> {
             (learner.step(), c.adversarial_steps),
             self.deadline,
         )?;
-        let mut rng = StdRng::seed_from_u64(seed);
         while !learner.done() && !session.over() {
+            chance.seed_torch(learner.step());
+            let mut rng = chance.rng(learner.step());
             let real = reals.recv()?.to_device(self.device);
             let source = sources.recv()?.to_device(self.device);
             let (loss, mut values, fake) =

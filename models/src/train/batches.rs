@@ -230,13 +230,33 @@ pub struct Shape {
 /// together share none.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// How batches are drawn: the same seed gives the same batches, whatever the number of threads.
+/// How batches are drawn: the same seed gives the same batches, whatever the number of threads, and whether or not the
+/// run was stopped between.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
-    /// Seed of the first batch.
+    /// Seed of batch 0.
     pub seed: u64,
+    /// The batch to begin with: the steps that a run has behind it, where each takes one.
+    pub first: u64,
     /// Threads that make them. One keeps up with a training on the processor, a GPU wants several.
     pub workers: usize,
+}
+
+impl Draw {
+    /// The same batches from that one on.
+    pub fn after(self, first: u64) -> Self {
+        Self { first, ..self }
+    }
+
+    /// Chance of a batch, or of the step that it is for: each has a seed of its own, so that it does not matter who makes it.
+    pub fn rng(&self, index: u64) -> StdRng {
+        StdRng::seed_from_u64(self.seed.wrapping_add(index.wrapping_mul(SPREAD)))
+    }
+
+    /// Has libtorch's chance begin anew for a step, so that a stopped run goes on with the same.
+    pub fn seed_torch(&self, index: u64) {
+        tch::manual_seed(self.rng(index).random());
+    }
 }
 
 /// Batches without end, made ahead of their use. Dropping it ends its threads.
@@ -289,11 +309,8 @@ pub(super) fn ahead<T: Send + 'static>(
         let (sender, receiver) = bounded(4);
         let make = make.clone();
         thread::spawn(move || {
-            for index in (first as u64..).step_by(count) {
-                // Each batch has a seed of its own, so that it does not matter who makes it.
-                let seed = draw.seed.wrapping_add(index.wrapping_mul(SPREAD));
-                let mut rng = StdRng::seed_from_u64(seed);
-                if sender.send(make(&mut rng)).is_err() {
+            for index in (draw.first + first as u64..).step_by(count) {
+                if sender.send(make(&mut draw.rng(index))).is_err() {
                     return;
                 }
             }
@@ -544,15 +561,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_threads_does_not_change_the_batches() {
-        let drawn = |workers| {
-            let draw = Draw { seed: 7, workers };
+    fn neither_threads_nor_a_stop_between_change_the_batches() {
+        let drawn = |workers, first| {
+            let draw = Draw {
+                seed: 7,
+                first,
+                workers,
+            };
             let batches = ahead(draw, |rng| rng.random_range(0..u64::MAX));
-            let drawn: Vec<u64> = (0..9).map(|_| batches.recv().unwrap()).collect();
+            let drawn: Vec<u64> = (first..9).map(|_| batches.recv().unwrap()).collect();
             drawn
         };
-        let alone = drawn(1);
-        assert_eq!(alone, drawn(4));
+        let alone = drawn(1, 0);
+        assert_eq!(alone, drawn(4, 0));
+        assert_eq!(alone[5..], drawn(3, 5), "a run that goes on at batch 5");
         let mut distinct = alone.clone();
         distinct.sort_unstable();
         distinct.dedup();

@@ -9,8 +9,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use half::f16;
 use mien_face::EMOTIONS;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
@@ -190,13 +190,13 @@ impl ClassifierRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let draw = self.config.data.draw(900 + learner.step());
+        let draw = self.config.data.draw(900).after(learner.step());
         let strength = Strength {
             tract: c.tract,
             ..Strength::default()
         };
         let batches = frame_batches(self.acted.clone(), shape, strength, draw);
-        let mut rng = StdRng::seed_from_u64(draw.seed);
+        let chance = self.config.data.draw(901);
         let mut session = Session::new(
             &self.folder,
             "classifier",
@@ -206,7 +206,9 @@ impl ClassifierRun<'_> {
         )?;
         while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
-            let logits = network.classifier.logits(&self.disturbed(&batch, &mut rng));
+            let logits = network
+                .classifier
+                .logits(&self.disturbed(&batch, &mut chance.rng(learner.step())));
             let loss = logits.cross_entropy_loss::<Tensor>(
                 &batch.emotion,
                 None,

@@ -58,11 +58,11 @@ pub struct DataConfig {
 }
 
 impl DataConfig {
-    /// How a stage draws its batches; `offset` sets it apart from other stages, and a resumed run from
-    /// its beginning.
-    pub fn draw(&self, offset: u64) -> Draw {
+    /// How a stage draws its batches, or whatever else chance decides; `stream` sets it apart from other stages.
+    pub fn draw(&self, stream: u64) -> Draw {
         Draw {
-            seed: self.seed.wrapping_add(offset),
+            seed: self.seed.wrapping_add(stream),
+            first: 0,
             workers: self.workers,
         }
     }

@@ -18,8 +18,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use mien_face::EMOTIONS;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -104,7 +104,7 @@ impl EmotionRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let draw = self.config.data.draw(500 + learner.step());
+        let draw = self.config.data.draw(500).after(learner.step());
         let batches = pair_batches(Arc::new(pairs), self.features.clone(), shape, draw);
         let mut session = Session::new(
             &self.folder,
@@ -113,10 +113,11 @@ impl EmotionRun<'_> {
             (learner.step(), c.steps),
             self.deadline,
         )?;
-        let mut rng = StdRng::seed_from_u64(draw.seed);
+        let chance = self.config.data.draw(501);
         while !learner.done() && !session.over() {
             let batch = batches.recv()?.to_device(self.device);
             let step = learner.step();
+            let mut rng = chance.rng(step);
             let (loss, values) =
                 self.losses(networks, base, &batch, delivery.as_ref(), step, &mut rng);
             let (rate, norm) = learner.learn(&loss);

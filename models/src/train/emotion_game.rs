@@ -100,7 +100,7 @@ impl EmotionGame<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let draw = self.config.data.draw(700 + learner.step());
+        let draw = self.config.data.draw(700).after(learner.step());
         let batches = self.rehearsals.clone().batches(shape, draw);
         let names = [
             "adversarial",
@@ -124,6 +124,7 @@ impl EmotionGame<'_> {
             self.deadline,
         )?;
         while !learner.done() && !session.over() {
+            draw.seed_torch(learner.step());
             let batch = batches.recv()?.to_device(self.device);
             let (loss, mut values, seen) = self.perform(networks, &adversaries, &batch);
             let (rate, norm) = learner.learn(&loss);

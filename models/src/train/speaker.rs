@@ -97,7 +97,7 @@ impl SpeakerRun<'_> {
         let path = self.folder.join(FILE);
         let mut learner = Learner::new(path, all(), all(), (&c.optimizer, c.steps), c.ema);
         learner.resume()?;
-        let draw = self.config.data.draw(1300 + learner.step());
+        let draw = self.config.data.draw(1300).after(learner.step());
         let batches = self.batches(c, draw);
         let mut session = Session::new(
             &self.folder,

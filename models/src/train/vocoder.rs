@@ -156,7 +156,7 @@ impl VocoderRun<'_> {
             batch: c.batch,
             frames: c.frames,
         };
-        let draw = self.config.data.draw(step);
+        let draw = self.config.data.draw(0).after(step);
         let batches = sound_batches(self.pool.clone(), shape, draw);
         let names = [
             "spectral",
