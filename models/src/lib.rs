@@ -13,3 +13,10 @@ pub mod pack;
 mod speaker;
 pub mod streaming;
 pub mod train;
+
+// Helpers of `tests`, which know the library by its name, serve the tests within it too.
+#[cfg(test)]
+extern crate self as mien_models;
+#[cfg(test)]
+#[path = "../tests/small/mod.rs"]
+mod small;

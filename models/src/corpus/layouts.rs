@@ -224,10 +224,16 @@ fn ravdess(base: Recording, key: String, fields: &[&str]) -> Recording {
 
 fn librispeech_text(file: &Path, stem: &str) -> String {
     let chapter = stem.rsplit_once('-').map_or(stem, |(chapter, _)| chapter);
-    let list = file.with_file_name(format!("{chapter}.trans.txt"));
-    let text = fs::read_to_string(list).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(stem));
-    line.unwrap_or_default().trim().to_lowercase()
+    listed(&file.with_file_name(format!("{chapter}.trans.txt")), stem).to_lowercase()
+}
+
+/// What a list of texts has behind a recording's name; empty where it does not have it.
+fn listed(list: &Path, stem: &str) -> String {
+    // ESD's lists of Chinese speakers are not all UTF-8.
+    let list = fs::read(list).unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    let line = list.lines().find_map(|line| line.strip_prefix(stem));
+    line.unwrap_or_default().trim().to_owned()
 }
 
 fn vctk_text(file: &Path, speaker: &str, stem: &str) -> String {
@@ -243,15 +249,13 @@ fn vctk_text(file: &Path, speaker: &str, stem: &str) -> String {
 /// ESD has a list in each speaker's folder: name, text and emotion, parted by tabs.
 fn esd_text(file: &Path, speaker: &str, stem: &str) -> String {
     let folder = file.ancestors().find(|a| file_name(a) == speaker);
-    let list = folder.and_then(|f| fs::read(f.join(format!("{speaker}.txt"))).ok());
-    // The lists of its Chinese speakers are not all UTF-8.
-    let list = list.unwrap_or_default();
-    let list = String::from_utf8_lossy(&list);
-    let text = list.lines().find_map(|line| {
-        let mut fields = line.split('\t');
-        (fields.next()?.trim() == stem).then(|| fields.next().unwrap_or_default())
-    });
-    text.unwrap_or_default().trim().to_owned()
+    let list = folder.map(|f| listed(&f.join(format!("{speaker}.txt")), stem));
+    let text = list.unwrap_or_default();
+    text.split('\t')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// VCTK says all twice, once a microphone; the first is the one in use.

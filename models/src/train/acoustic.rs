@@ -754,47 +754,8 @@ struct Fake {
 mod tests {
     use std::collections::BTreeMap;
 
-    use half::f16;
-
     use super::*;
-    use crate::networks::BANDS;
-    use crate::nn::ConvNeXtConfig;
-    use crate::train::batches::Item;
-    use crate::train::features::{FeatureSet, Features};
-    use crate::train::phones::Phone;
-
-    /// A second in which two phones are said, one in low bands and one in high ones.
-    fn pool() -> Pool {
-        let band = |t: usize, b: usize| match (t / 25).is_multiple_of(2) == (b < BANDS / 2) {
-            true => -2.0,
-            false => -12.0,
-        };
-        let frame = |t: usize| std::array::from_fn(|b| f16::from_f32(band(t, b)));
-        let features = Features {
-            mel: (0..100).map(frame).collect(),
-            pitch: vec![[120.0, 1.0]; 100],
-            sound: Vec::new(),
-        };
-        let phone = |i: u8| Phone {
-            label: 1 + i % 2,
-            start: f32::from(i) * 0.25,
-            end: f32::from(i + 1) * 0.25,
-        };
-        let item = Item {
-            key: "a".into(),
-            teacher_key: "a".into(),
-            rate: 1.0,
-            speaker: 0,
-            person: 0,
-            corpus: 0,
-            emotion: 0,
-            wide: true,
-            weight: 1.0,
-        };
-        let features = Arc::new(FeatureSet::from([("a".to_owned(), features)]));
-        let phones = [("a".to_owned(), (0..4).map(phone).collect())].into();
-        Pool::new(vec![item], features, None).with_phones(Some(Arc::new(phones)))
-    }
+    use crate::small;
 
     /// Values of all variables whose names begin so, or do not.
     fn values(networks: &AcousticNetworks, head: bool) -> BTreeMap<String, Tensor> {
@@ -807,31 +768,11 @@ mod tests {
     fn heads_learn_first_while_a_packs_networks_stand_still() {
         tch::manual_seed(2);
         let folder = tempfile::tempdir().unwrap();
-        let mut config = TrainConfig::default();
-        let small = |trunk: &ConvNeXtConfig| ConvNeXtConfig {
-            width: 24,
-            dilations: vec![1],
-            ..trunk.clone()
-        };
-        config.networks.content = small(&config.networks.content);
-        config.networks.generator = small(&config.networks.generator);
+        let mut config = small::config();
         config.acoustic.heads_first = 40;
-        config.acoustic.batch = 4;
-        config.acoustic.frames = 80;
-        config.acoustic.optimizer.warm_up = 2;
         let networks = AcousticNetworks::new(&config, 1, 0, Device::Cpu);
-        let pool = Arc::new(pool());
-        let run = AcousticRun {
-            config: &config,
-            pool: pool.clone(),
-            voices: pool.clone(),
-            held_out: pool.clone(),
-            mean_pitch: vec![0.0],
-            folder: folder.path().to_owned(),
-            start: None,
-            deadline: None,
-            device: Device::Cpu,
-        };
+        let pool = small::pool();
+        let run = small::run(&config, &pool, folder.path());
         let c = &config.acoustic;
         let classes = Classes {
             speakers: 1,
