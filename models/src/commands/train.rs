@@ -133,7 +133,9 @@ impl TrainArguments {
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads);
         }
-        tch::manual_seed(config.data.seed as i64);
+        // Called before each stage's networks: they begin alike whether the stages before ran in this process or in another.
+        let begin = || tch::manual_seed(config.data.seed as i64);
+        begin();
         set_mixed(config.data.mixed_precision);
         let device = if tch::Cuda::is_available() {
             Device::Cuda(0)
@@ -172,6 +174,7 @@ impl TrainArguments {
             return Ok(());
         }
         if wants(Stage::Vocoder) {
+            begin();
             let networks = VocoderNetworks::new(&config, device);
             let pool = speech.pool(&config, |item, r| {
                 let share = if item.wide { 3.0 } else { 1.0 };
@@ -194,6 +197,7 @@ impl TrainArguments {
             }
         }
         if wants(Stage::Emotion) {
+            begin();
             let networks = EmotionNetworks::new(&config, device);
             let base = speech.acoustic_networks(&config, device);
             let run = speech.emotion_run(&config, &self.run, deadline, device)?;

@@ -27,7 +27,7 @@ use super::batches::{
 use super::checkpoint;
 use super::codes::{self, CodeTerms, Upkeep};
 use super::config::{AcousticConfig, Initialisation, TrainConfig};
-use super::learner::Learner;
+use super::learner::{Learner, Named};
 use super::listener::Listener;
 use super::losses::{masked_mean, mel_losses};
 use super::optimizer::AdamW;
@@ -36,7 +36,7 @@ use super::phones::LABELS;
 use super::session::Session;
 use super::speaker_adversary::{Classes, SpeakerAdversary};
 use crate::networks::{
-    CONTENT, ContentEncoder, Generator, LOOK_AHEAD, MelClassifier, MelDiscriminator,
+    CONTENT, Codebook, ContentEncoder, Generator, LOOK_AHEAD, MelClassifier, MelDiscriminator,
 };
 use crate::nn::Linear;
 use crate::pack;
@@ -254,10 +254,11 @@ impl AcousticRun<'_> {
         let mut listener = self.listener();
         let mut without_codes = networks.encoder.codebook().is_some();
         let heads_first = self.start.as_ref().map_or(0, |_| c.heads_first);
-        if let Some(saved) = learner.resume()? {
+        let saved = learner.resume()?;
+        if let Some(saved) = &saved {
             let learned = learner.step() + heads_first;
-            adversary.restore(&saved, learned);
-            listener.iter_mut().for_each(|l| l.restore(&saved, learned));
+            adversary.restore(saved, learned);
+            listener.iter_mut().for_each(|l| l.restore(saved, learned));
             without_codes = false;
         } else if let Some((start, shipped)) = &self.start {
             without_codes &= !networks.start_from(start, shipped, self.config.pack.emphasis)?;
@@ -282,12 +283,18 @@ impl AcousticRun<'_> {
         }
         if learner.step() == 0 && heads_first > 0 {
             let batches = drawn(self.config.data.draw(11));
-            self.teach_heads(networks, &mut adversary, listener.as_mut(), &batches)?;
+            if !self.teach_heads(networks, &mut adversary, listener.as_mut(), &batches)? {
+                tracing::warn!("stopped while the heads learned: the next start begins them anew");
+                return Ok(false);
+            }
             learner.begin_mean();
         }
         let codebook = networks.encoder.codebook();
         let mut upkeep =
             codebook.map(|book| (book, Upkeep::new(book, c.batch * c.frames, c.phonetic())));
+        if let (Some((_, upkeep)), Some(saved)) = (&mut upkeep, &saved) {
+            upkeep.restore(saved);
+        }
         let mut names = vec!["mel", "change", "teacher", "phone", "sequence"];
         names.extend(SpeakerAdversary::CURVES);
         names.extend([
@@ -336,23 +343,23 @@ impl AcousticRun<'_> {
             values.extend(terms.codes.as_ref().map_or([0.0; 3], CodeTerms::told));
             session.record(learner.step(), rate, norm, &values)?;
             if session.due() {
-                learner.save(beside(&adversary, listener.as_ref()))?;
+                learner.save(beside(&adversary, &listener, &upkeep))?;
             }
         }
-        learner.save(beside(&adversary, listener.as_ref()))?;
+        learner.save(beside(&adversary, &listener, &upkeep))?;
         session.finish();
         Ok(learner.done())
     }
 
     /// Teaches what a pack does not hold and training needs (heads on the content, the classifier of speakers, the
-    /// listener) while the pack's networks stand still.
+    /// listener) while the pack's networks stand still. Returns whether all steps are done; no checkpoint holds fewer.
     fn teach_heads(
         &self,
         networks: &AcousticNetworks,
         adversary: &mut SpeakerAdversary,
         mut listener: Option<&mut Listener>,
         batches: &Batches<FrameBatch>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let c = &self.config.acoustic;
         let heads = checkpoint::named_below(&networks.store, &["head"]);
         let mut adam = AdamW::new(&c.optimizer, heads, c.heads_first);
@@ -363,7 +370,7 @@ impl AcousticRun<'_> {
         let mut session = Session::new(&self.folder, "heads", &names, span, self.deadline)?;
         for step in 1..=c.heads_first {
             if session.over() {
-                break;
+                return Ok(false);
             }
             let batch = batches.recv()?.to_device(self.device);
             let content = no_grad(|| networks.content(&batch.heard));
@@ -382,7 +389,7 @@ impl AcousticRun<'_> {
             session.record(step, rate, norm, &values)?;
         }
         session.finish();
-        Ok(())
+        Ok(true)
     }
 
     /// Fills the codebook with centres of the content that the encoder gives now.
@@ -457,6 +464,8 @@ impl AcousticRun<'_> {
     /// Stage 2, from stage 1's running means. Returns whether all steps are done.
     pub fn convert(&self, networks: &AcousticNetworks) -> Result<bool> {
         let c = &self.config.acoustic;
+        // What the adversaries begin as must not depend on how stage 1 came to its end.
+        self.config.data.draw(97).seed_torch(0);
         let adversary_store = VarStore::new(self.device);
         let root = adversary_store.root();
         let adversary = MelDiscriminator::new(
@@ -738,9 +747,14 @@ fn misheard(listener: Option<&Listener>, batch: &FrameBatch, said: &Tensor) -> T
 }
 
 /// What stage 1's checkpoint holds besides the learner's own.
-fn beside(adversary: &SpeakerAdversary, listener: Option<&Listener>) -> Vec<(String, Tensor)> {
+fn beside(
+    adversary: &SpeakerAdversary,
+    listener: &Option<Listener>,
+    upkeep: &Option<(&Codebook, Upkeep)>,
+) -> Named {
     let mut all = adversary.state();
-    all.extend(listener.iter().flat_map(|l| l.state()));
+    all.extend(listener.iter().flat_map(Listener::state));
+    all.extend(upkeep.iter().flat_map(|(_, upkeep)| upkeep.state()));
     all
 }
 
@@ -794,8 +808,8 @@ mod tests {
         };
         let (before, pack) = (told(), values(&networks, false));
         let heads = values(&networks, true);
-        run.teach_heads(&networks, &mut adversary, None, &batches)
-            .unwrap();
+        let done = run.teach_heads(&networks, &mut adversary, None, &batches);
+        assert!(done.unwrap());
         assert!(told() < before / 2.0, "{} of {before}", told());
         let same = |old: BTreeMap<String, Tensor>, head| {
             let new = values(&networks, head);

@@ -4,7 +4,9 @@ use anyhow::{Result, ensure};
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 
 use super::batches::UNLABELLED;
+use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
+use super::learner::Named;
 use super::phones::LABELS;
 use crate::networks::{Codebook, nearest};
 
@@ -20,6 +22,8 @@ const PATIENCE: i64 = 200;
 /// Share of the steps after which unused codes stay where they are: the generator would have no time left
 /// to learn what a new one sounds like.
 const RENEWED_UNTIL: f64 = 0.75;
+/// Where a checkpoint keeps what [`Upkeep`] remembers.
+const KEPT: &str = "upkeep";
 
 /// What coding does in one batch.
 #[derive(Debug)]
@@ -139,7 +143,7 @@ pub struct Upkeep {
     frames: Tensor,
     /// Running sum of their content, `[codes, CONTENT]`.
     sums: Tensor,
-    /// Batches since each code stood for any frame, `[codes]`. A resumed run begins to count anew.
+    /// Batches since each code stood for any frame, `[codes]`.
     unused: Tensor,
     /// Whether codes stand for phones: they stay with them however seldom they are said.
     phonetic: bool,
@@ -158,6 +162,27 @@ impl Upkeep {
             unused: Tensor::zeros([codes], (Kind::Int64, entries.device())),
             phonetic,
         }
+    }
+
+    /// Its tensors by name.
+    fn running(&self) -> Named {
+        let all = [
+            ("frames", &self.frames),
+            ("sums", &self.sums),
+            ("unused", &self.unused),
+        ];
+        let named = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.shallow_clone());
+        all.map(named).into()
+    }
+
+    /// What a checkpoint needs to go on.
+    pub fn state(&self) -> Named {
+        checkpoint::prefixed(KEPT, self.running())
+    }
+
+    /// Takes it back; a checkpoint of other codes, or of before it was kept, changes nothing.
+    pub fn restore(&mut self, saved: &Tensors) {
+        checkpoint::load_named(&self.running(), saved, KEPT);
     }
 
     /// Takes in a batch of step `step` of `steps`. Codes that had too many batches without a frame become random

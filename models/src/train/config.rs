@@ -166,7 +166,7 @@ pub enum Initialisation {
 pub struct ReversalConfig {
     /// Weight of hiding which of the free corpora the speech is of, each counting alike; 0: it is not looked for.
     pub corpus: f64,
-    /// Batches that are remembered, the present one among them. No checkpoint holds them: after a stop they are gathered anew.
+    /// Batches that are remembered, the present one among them.
     pub memory: usize,
     /// Crops from which it learns in a step, drawn from all that are remembered; 0: all of them together.
     pub crops: usize,

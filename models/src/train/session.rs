@@ -29,6 +29,8 @@ pub struct Session {
     broken: u32,
     saved: Instant,
     deadline: Option<Instant>,
+    /// Whether a step was taken since the start.
+    moved: bool,
 }
 
 impl Session {
@@ -64,6 +66,7 @@ impl Session {
             broken: 0,
             saved: Instant::now(),
             deadline,
+            moved: false,
         })
     }
 
@@ -73,6 +76,7 @@ impl Session {
     /// When the losses have been broken for long, so that a run does not burn hours on nothing.
     pub fn record(&mut self, step: u64, rate: f64, norm: f64, values: &[f64]) -> Result<()> {
         self.bar.set_position(step);
+        self.moved = true;
         if !norm.is_finite() || values.iter().any(|v| !v.is_finite()) {
             self.broken += 1;
             if self.broken > PATIENCE {
@@ -126,9 +130,9 @@ impl Session {
         due
     }
 
-    /// Whether the time that was given is over.
+    /// Whether the time that was given is over; one step is taken however little it was, so that every start gets on.
     pub fn over(&self) -> bool {
-        self.deadline.is_some_and(|d| Instant::now() > d)
+        self.moved && self.deadline.is_some_and(|d| Instant::now() > d)
     }
 
     /// Draws the curves.

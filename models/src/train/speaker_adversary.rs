@@ -8,7 +8,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::batches::FrameBatch;
 use super::checkpoint::{self, Tensors};
 use super::config::{AcousticConfig, ReversalConfig};
-use super::learner::{restore_beside, state_beside};
+use super::learner::{Named, restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
 use crate::networks::CONTENT;
@@ -35,6 +35,11 @@ pub struct SpeakerAdversary {
     /// The last batches, from which it learns together.
     memory: VecDeque<Seen>,
     settings: ReversalConfig,
+}
+
+/// Where a checkpoint keeps the `i`th last batch.
+fn remembered(i: usize) -> String {
+    format!("adversary_memory/{i}")
 }
 
 /// Two linear layers that name one of so many classes, from frames and from the crop.
@@ -107,6 +112,29 @@ impl Seen {
         }
     }
 
+    /// Its parts by name.
+    fn state(&self) -> Named {
+        let parts = [
+            ("content", &self.content),
+            ("speaker", &self.speaker),
+            ("counts", &self.counts),
+            ("corpus", &self.corpus),
+        ];
+        let named = |(name, part): (&str, &Tensor)| (name.to_owned(), part.shallow_clone());
+        parts.map(named).into()
+    }
+
+    /// The inverse of [`Self::state`]; none where a part is missing.
+    fn restored(saved: &Tensors, device: Device) -> Option<Self> {
+        let part = |name| Some(saved.get(name)?.to_device(device));
+        Some(Self {
+            content: part("content")?,
+            speaker: part("speaker")?,
+            counts: part("counts")?,
+            corpus: part("corpus")?,
+        })
+    }
+
     /// All of them as one batch.
     fn joined(all: &VecDeque<Self>) -> Self {
         let join = |part: fn(&Self) -> &Tensor| {
@@ -123,7 +151,7 @@ impl Seen {
 }
 
 /// Its verdict on a batch: cross-entropy of each row, by frames `[batch]` and by the crop `[batch]`.
-struct Named {
+struct Verdict {
     frame: Tensor,
     crop: Tensor,
 }
@@ -140,7 +168,7 @@ impl Heads {
     }
 
     /// `hidden` `[batch, frames, WIDTH]`, `pooled` `[batch, 2 · WIDTH]`, `class` `[batch]`.
-    fn name(&self, hidden: &Tensor, pooled: &Tensor, class: &Tensor) -> Named {
+    fn name(&self, hidden: &Tensor, pooled: &Tensor, class: &Tensor) -> Verdict {
         let size = hidden.size();
         let entropy = |logits: &Tensor, which: &Tensor| {
             logits.cross_entropy_loss(which, None::<&Tensor>, Reduction::None, -100, 0.0)
@@ -150,7 +178,7 @@ impl Heads {
         let frame = entropy(&frames, &each.reshape([-1]))
             .reshape([size[0], size[1]])
             .mean_dim([1].as_slice(), false, Kind::Float);
-        Named {
+        Verdict {
             frame,
             crop: entropy(&self.crop.forward(pooled), class),
         }
@@ -158,7 +186,7 @@ impl Heads {
 
     /// How much better than by chance the class is told. Beyond chance there is nothing to win, and without the
     /// bound the game runs away (it did, after 2,000 steps, to ten times the loss of chance).
-    fn told(&self, named: &Named, weight: &Tensor) -> Tensor {
+    fn told(&self, named: &Verdict, weight: &Tensor) -> Tensor {
         let better = |entropy: &Tensor| masked_mean(&(-entropy + self.chance).relu(), weight);
         better(&named.frame) + better(&named.crop)
     }
@@ -283,14 +311,21 @@ impl SpeakerAdversary {
     }
 
     /// What a checkpoint needs to go on.
-    pub fn state(&self) -> Vec<(String, Tensor)> {
-        state_beside("adversary", &self.store, &self.adam)
+    pub fn state(&self) -> Named {
+        let mut all = state_beside("adversary", &self.store, &self.adam);
+        for (i, seen) in self.memory.iter().enumerate() {
+            all.extend(checkpoint::prefixed(&remembered(i), seen.state()));
+        }
+        all
     }
 
     /// Takes a checkpoint of batch `step` back.
     pub fn restore(&mut self, saved: &Tensors, step: u64) {
         let (store, adam) = (&self.store, &mut self.adam);
         restore_beside("adversary", store, adam, saved, step * STEPS as u64);
+        let device = self.store.device();
+        let seen = |i| Seen::restored(&checkpoint::below_prefix(&remembered(i), saved), device);
+        self.memory = (0..self.settings.memory).map_while(seen).collect();
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use half::f16;
+use mien_face::FRAME;
 use mien_models::networks::BANDS;
 use mien_models::nn::ConvNeXtConfig;
 use mien_models::train::acoustic::AcousticRun;
@@ -13,7 +14,7 @@ use mien_models::train::features::{FeatureSet, Features};
 use mien_models::train::phones::Phone;
 use tch::Device;
 
-/// A second in which two phones are said, one in low bands and one in high ones.
+/// A second in which two phones are said, one in low bands and one in high ones, with a sound of one pitch.
 pub fn pool() -> Arc<Pool> {
     let band = |t: usize, b: usize| match (t / 25).is_multiple_of(2) == (b < BANDS / 2) {
         true => -2.0,
@@ -23,7 +24,9 @@ pub fn pool() -> Arc<Pool> {
     let features = Features {
         mel: (0..100).map(frame).collect(),
         pitch: vec![[120.0, 1.0]; 100],
-        sound: Vec::new(),
+        sound: (0..100 * FRAME)
+            .map(|i| ((i % 200) as i16 - 100) * 90)
+            .collect(),
     };
     let phone = |i: u8| Phone {
         label: 1 + i % 2,
@@ -56,6 +59,7 @@ pub fn config() -> TrainConfig {
     };
     config.networks.content = small(&config.networks.content);
     config.networks.generator = small(&config.networks.generator);
+    config.networks.vocoder = small(&config.networks.vocoder);
     config.acoustic.batch = 4;
     config.acoustic.frames = 80;
     config.acoustic.optimizer.warm_up = 2;
