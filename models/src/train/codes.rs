@@ -6,7 +6,7 @@ use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use super::batches::UNLABELLED;
 use super::checkpoint::{self, Tensors};
 use super::config::TrainConfig;
-use super::learner::Named;
+use super::learner::{Named, by_name};
 use super::phones::LABELS;
 use crate::networks::{Codebook, nearest};
 
@@ -166,13 +166,11 @@ impl Upkeep {
 
     /// Its tensors by name.
     fn running(&self) -> Named {
-        let all = [
+        by_name([
             ("frames", &self.frames),
             ("sums", &self.sums),
             ("unused", &self.unused),
-        ];
-        let named = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.shallow_clone());
-        all.map(named).into()
+        ])
     }
 
     /// What a checkpoint needs to go on.

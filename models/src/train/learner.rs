@@ -13,6 +13,12 @@ use super::optimizer::{AdamW, WeightMean};
 /// Named variables.
 pub type Named = Vec<(String, Tensor)>;
 
+/// Tensors by name; each is a handle.
+pub fn by_name<const N: usize>(tensors: [(&str, &Tensor); N]) -> Named {
+    let handle = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.shallow_clone());
+    tensors.map(handle).into()
+}
+
 /// What a checkpoint needs, below `prefix`, of networks that learn beside what a stage trains.
 pub fn state_beside(prefix: &str, store: &VarStore, adam: &AdamW) -> Named {
     let mut all = checkpoint::prefixed(prefix, checkpoint::named(store));
@@ -20,16 +26,16 @@ pub fn state_beside(prefix: &str, store: &VarStore, adam: &AdamW) -> Named {
     all
 }
 
-/// Takes that back; `steps`: how many the optimiser had taken.
+/// Takes that back; `steps`: how many the optimiser had taken. Returns how many variables did not fit and start anew.
 pub fn restore_beside(
     prefix: &str,
     store: &VarStore,
     adam: &mut AdamW,
     saved: &Tensors,
     steps: u64,
-) {
-    checkpoint::load_into(store, saved, prefix);
+) -> usize {
     adam.restore(&checkpoint::below_prefix(prefix, saved), steps);
+    checkpoint::load_into(store, saved, prefix)
 }
 
 /// What a stage trains.

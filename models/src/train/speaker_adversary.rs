@@ -8,7 +8,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use super::batches::FrameBatch;
 use super::checkpoint::{self, Tensors};
 use super::config::{AcousticConfig, ReversalConfig};
-use super::learner::{Named, restore_beside, state_beside};
+use super::learner::{Named, by_name, restore_beside, state_beside};
 use super::losses::masked_mean;
 use super::optimizer::AdamW;
 use crate::networks::CONTENT;
@@ -114,14 +114,12 @@ impl Seen {
 
     /// Its parts by name.
     fn state(&self) -> Named {
-        let parts = [
+        by_name([
             ("content", &self.content),
             ("speaker", &self.speaker),
             ("counts", &self.counts),
             ("corpus", &self.corpus),
-        ];
-        let named = |(name, part): (&str, &Tensor)| (name.to_owned(), part.shallow_clone());
-        parts.map(named).into()
+        ])
     }
 
     /// The inverse of [`Self::state`]; none where a part is missing.
@@ -322,7 +320,11 @@ impl SpeakerAdversary {
     /// Takes a checkpoint of batch `step` back.
     pub fn restore(&mut self, saved: &Tensors, step: u64) {
         let (store, adam) = (&self.store, &mut self.adam);
-        restore_beside("adversary", store, adam, saved, step * STEPS as u64);
+        let misfits = restore_beside("adversary", store, adam, saved, step * STEPS as u64);
+        if misfits > 0 {
+            // What is remembered names speakers of another training by their rows.
+            return;
+        }
         let device = self.store.device();
         let seen = |i| Seen::restored(&checkpoint::below_prefix(&remembered(i), saved), device);
         self.memory = (0..self.settings.memory).map_while(seen).collect();
@@ -351,6 +353,15 @@ mod tests {
             corpora: corpora.to_vec(),
         };
         SpeakerAdversary::new(&classes, 60, &c, Device::Cpu)
+    }
+
+    /// Three batches are remembered.
+    fn remembering(corpus: f64) -> ReversalConfig {
+        ReversalConfig {
+            corpus,
+            memory: 3,
+            ..ReversalConfig::default()
+        }
     }
 
     /// A batch of four speakers of two corpora, of which the classifier reads no more than who they are.
@@ -479,6 +490,25 @@ mod tests {
         assert_eq!((one, all, some), (1, 28, 28));
         assert!(mindful > 2.0 * forgetful, "{mindful} {forgetful}");
         assert!(drawn > 2.0 * forgetful, "{drawn} {forgetful}");
+    }
+
+    /// Other classes give the same rows other meanings, or none.
+    #[test]
+    fn what_it_remembers_comes_back_where_its_classes_are_the_same() {
+        let mut adversary = fresh(&[], remembering(0.0));
+        let heard = content(&marks([-1.5, -0.5, 0.5, 1.5]));
+        for _ in 0..5 {
+            adversary.learn(&heard, &batch());
+        }
+        let saved = adversary.state().into_iter().collect();
+        let mut same = fresh(&[], remembering(0.0));
+        same.restore(&saved, 5);
+        assert_eq!(same.memory.len(), 3);
+        let (last, back) = (&adversary.memory[2], &same.memory[2]);
+        assert!(last.content.equal(&back.content) && last.speaker.equal(&back.speaker));
+        let mut other = fresh(&[0.5, 0.5], remembering(1.0));
+        other.restore(&saved, 5);
+        assert!(other.memory.is_empty());
     }
 
     /// A batch in which nothing counts teaches nothing and is not remembered; what is disturbed does not count where only
