@@ -23,13 +23,7 @@ const TEACHER: usize = 3;
 /// A recogniser that hears which of the two it is.
 fn teacher() -> Arc<Teacher> {
     let folder = tempfile::tempdir().unwrap();
-    let frame = |t: usize| {
-        [f16::from_f32(if (t / 25).is_multiple_of(2) {
-            1.0
-        } else {
-            -1.0
-        }); TEACHER]
-    };
+    let frame = |t: usize| [f16::from_f32((t / 25 % 2) as f32 * 2.0 - 1.0); TEACHER];
     let bytes: Vec<u8> = (0..100)
         .flat_map(frame)
         .flat_map(f16::to_le_bytes)
@@ -45,15 +39,15 @@ fn teacher() -> Arc<Teacher> {
 /// Two speakers of two corpora, with a recogniser's features.
 fn pool() -> Arc<Pool> {
     let pool = small::pool();
-    let another = |first: &Item| Item {
+    let first = pool.items[0].clone();
+    let second = Item {
         speaker: 1,
         person: 1,
         corpus: 1,
         ..first.clone()
     };
-    let items = vec![pool.items[0].clone(), another(&pool.items[0])];
-    let heard = Some(teacher());
-    Arc::new(Pool::new(items, pool.features.clone(), heard).with_phones(pool.phones.clone()))
+    let (items, features) = (vec![first, second], pool.features.clone());
+    Arc::new(Pool::new(items, features, Some(teacher())).with_phones(pool.phones.clone()))
 }
 
 /// Goes on with what lies in the folder, in one step where so told; whether all is done.
@@ -70,6 +64,7 @@ fn acoustic(config: &TrainConfig, folder: &Path, one_step: bool) -> bool {
         if !run.reconstruct(&networks).unwrap() {
             return false;
         }
+        // The other stage begins in a process of its own, or goes on in this one.
         fs::write(reconstructed, []).unwrap();
         if one_step {
             return false;

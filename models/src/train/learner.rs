@@ -14,9 +14,9 @@ use super::optimizer::{AdamW, WeightMean};
 pub type Named = Vec<(String, Tensor)>;
 
 /// Tensors by name; each is a handle.
-pub fn by_name<const N: usize>(tensors: [(&str, &Tensor); N]) -> Named {
+pub fn by_name<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Named {
     let handle = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.shallow_clone());
-    tensors.map(handle).into()
+    tensors.into_iter().map(handle).collect()
 }
 
 /// What a checkpoint needs, below `prefix`, of networks that learn beside what a stage trains.
@@ -48,10 +48,9 @@ pub struct Learner {
     path: PathBuf,
 }
 
-/// The same variables once more: a tensor is a handle.
+/// The same variables once more.
 fn handles(variables: &Named) -> Named {
-    let handle = |(name, value): &(String, Tensor)| (name.clone(), value.shallow_clone());
-    variables.iter().map(handle).collect()
+    by_name(variables.iter().map(|(name, value)| (name.as_str(), value)))
 }
 
 impl Learner {

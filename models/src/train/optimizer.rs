@@ -189,9 +189,13 @@ impl AdamW {
         all
     }
 
-    /// Takes moments back; those of variables that no longer fit are started anew.
+    /// Takes moments back; those of variables that no longer fit are started anew, and so are all before the first step:
+    /// what is saved by these names then is of another optimiser of the same variables.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, step: u64) {
         self.step = step;
+        if step == 0 {
+            return;
+        }
         no_grad(|| {
             for (suffix, moment) in [("#1", &self.first), ("#2", &self.second)] {
                 self.variables

@@ -139,11 +139,8 @@ impl VocoderRun<'_> {
             step = checkpoint::step(&saved);
             checkpoint::load_into(&networks.store, &saved, "live");
             checkpoint::load_into(&adversary_store, &saved, "adversary");
-            // The moments are those of the optimiser that took the last step; the other's first step needs none.
-            match step > c.steps {
-                true => fine.restore(&saved, step - c.steps),
-                false => adam.restore(&saved, step),
-            }
+            adam.restore(&saved, step.min(c.steps));
+            fine.restore(&saved, step.saturating_sub(c.steps));
             adversary_adam.restore(&saved, step.saturating_sub(c.steps));
             mean.restore(&saved, step);
         } else if let Some(start) = &self.start {
